@@ -1,1 +1,15 @@
+//! The vocabulary that every room shares: names, keys, changes, marks and positions. Pure: no clock, no disk, no network.
 
+mod cell;
+mod fold;
+mod mark;
+mod name;
+mod position;
+mod row;
+
+pub use cell::{Cell, Key};
+pub use fold::{Fold, lane_of};
+pub use mark::{Cause, Mark, MarkBatch};
+pub use name::TableName;
+pub use position::{Position, PositionError};
+pub use row::{ChangeBatch, Op, RowChange};

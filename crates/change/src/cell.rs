@@ -1,0 +1,68 @@
+//! One value of a row as it travels between services, and the key made of such values.
+
+use std::fmt;
+
+/// A value as the binlog holds it or as a session returns it.
+///
+/// Text is always UTF-8 (the decoder transcodes from the column's character set). Temporal and decimal values are
+/// `Text` in the form that the database itself prints and accepts as a literal.
+#[derive(Clone, Debug, PartialEq, PartialOrd, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum Cell {
+    Null,
+    Int(i64),
+    UInt(u64),
+    Double(f64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Cell {
+    pub fn is_null(&self) -> bool {
+        matches!(self, Cell::Null)
+    }
+}
+
+impl fmt::Display for Cell {
+    /// The text that an operator reads in `scope_key`: digits, the text itself, bytes as `0x…`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cell::Null => f.write_str("NULL"),
+            Cell::Int(v) => write!(f, "{v}"),
+            Cell::UInt(v) => write!(f, "{v}"),
+            Cell::Double(v) => write!(f, "{v}"),
+            Cell::Text(v) => f.write_str(v),
+            Cell::Bytes(v) => {
+                f.write_str("0x")?;
+                v.iter().try_for_each(|b| write!(f, "{b:02x}"))
+            }
+        }
+    }
+}
+
+/// The legacy key of a scope: one cell per key column, in the plan's order.
+#[derive(Clone, Debug, PartialEq, PartialOrd, serde::Serialize, serde::Deserialize)]
+pub struct Key(pub Vec<Cell>);
+
+impl Key {
+    /// The key as text: the value itself, or a JSON array of strings if the key has several columns.
+    pub fn text(&self) -> String {
+        match self.0.as_slice() {
+            [one] => one.to_string(),
+            many => serde_json::to_string(&many.iter().map(Cell::to_string).collect::<Vec<_>>())
+                .unwrap_or_else(|e| unreachable!("strings are always JSON: {e}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_reads_as_its_value_or_as_a_json_array() {
+        assert_eq!(Key(vec![Cell::UInt(u64::MAX)]).text(), "18446744073709551615");
+        assert_eq!(Key(vec![Cell::Int(-1), Cell::Text("a\"b".into())]).text(), r#"["-1","a\"b"]"#);
+        assert_eq!(Key(vec![Cell::Bytes(vec![0, 255])]).text(), "0x00ff");
+    }
+}

@@ -1,0 +1,152 @@
+-- The control schema: everything that Crossfade remembers, apart from the id maps.
+
+CREATE TABLE meta (
+  name   VARCHAR(64) NOT NULL PRIMARY KEY,
+  value  TEXT NOT NULL
+);
+
+-- One row per source. `epoch` and `beat` are the fence against a second reader (C1).
+CREATE TABLE reader (
+  source         VARCHAR(64) NOT NULL PRIMARY KEY,
+  epoch          BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  beat           BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  position       TEXT NULL,                 -- everything up to here is durable on the bus
+  beat_at        DATETIME(6) NULL
+);
+
+-- What the background fence has proved: everything up to here is applied, except the parked scopes (C5).
+CREATE TABLE applied (
+  source       VARCHAR(64) NOT NULL PRIMARY KEY,
+  position     TEXT NULL,
+  incarnation  BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  applied_at   DATETIME(6) NULL,
+  waits_for    VARCHAR(255) NULL            -- the stage at which the fence last stood
+);
+
+-- Rows that `wait` and the verifier write: their commit is the barrier whose position is fenced.
+CREATE TABLE barrier (
+  id  INT UNSIGNED NOT NULL PRIMARY KEY,
+  n   BIGINT UNSIGNED NOT NULL DEFAULT 0
+);
+INSERT INTO barrier (id, n) VALUES (1, 0);
+
+-- One row per partition of a target's last topic: the lock and the offset of C4.
+CREATE TABLE lane (
+  target       VARCHAR(64) NOT NULL,
+  lane         INT UNSIGNED NOT NULL,
+  topic        VARCHAR(249) NOT NULL,
+  next_offset  BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  mode         ENUM('write','compare') NOT NULL DEFAULT 'write',
+  PRIMARY KEY (target, lane)
+);
+
+-- A report (the value is NULL and we say why) or a parked scope (its rows stay as they are).
+CREATE TABLE exceptions (
+  id              BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  target_table    VARCHAR(64) NOT NULL,
+  scope_key       VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  scope_fold      VARBINARY(512) NOT NULL,
+  scope           JSON NOT NULL,            -- the key's cells, to make the mark again
+  kind            ENUM('report','parked') NOT NULL,
+  column_name     VARCHAR(64) NULL,
+  reason          VARCHAR(64) NOT NULL,
+  missing_entity  VARCHAR(64) NULL,
+  missing_id      VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+  missing_fold    VARBINARY(255) NULL,
+  detail          TEXT NULL,
+  since           DATETIME(6) NOT NULL,
+  closed_at       DATETIME(6) NULL,
+  waived_at       DATETIME(6) NULL,
+  waived_by       VARCHAR(190) NULL,
+  waived_because  VARCHAR(400) NULL,
+  KEY ix_exceptions_scope (target_table, scope_fold, closed_at),
+  KEY ix_exceptions_missing (missing_entity, missing_fold, closed_at),
+  KEY ix_exceptions_closed (closed_at)
+);
+
+CREATE VIEW open_exceptions AS
+  SELECT target_table, scope_key, column_name, reason, missing_entity, missing_id, since
+  FROM exceptions WHERE closed_at IS NULL;
+
+-- Scopes to be marked again: parked ones on their way back, repairs, operators' redrives. The mapper takes them.
+CREATE TABLE redrive (
+  id        BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  target    VARCHAR(64) NOT NULL,
+  scope     JSON NOT NULL,
+  reason    VARCHAR(32) NOT NULL,
+  attempts  INT UNSIGNED NOT NULL DEFAULT 0,
+  due_at    DATETIME(6) NOT NULL,
+  KEY ix_redrive_due (due_at)
+);
+
+-- A pass over all scopes of a target, in key order. `done_to` moves in the transaction of the chunk.
+CREATE TABLE pass (
+  id          BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  target      VARCHAR(64) NOT NULL,
+  kind        ENUM('ids','rows') NOT NULL,
+  segment     INT UNSIGNED NOT NULL DEFAULT 0,
+  ordinal     INT UNSIGNED NOT NULL DEFAULT 0,   -- dependency order
+  reason      VARCHAR(32) NOT NULL,
+  state       ENUM('pending','running','done') NOT NULL DEFAULT 'pending',
+  low         JSON NULL,                    -- exclusive; NULL: from the beginning
+  high        JSON NULL,                    -- inclusive; NULL: to the end
+  done_to     JSON NULL,
+  estimate    BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  scanned     BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  changed     BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  created_at  DATETIME(6) NOT NULL,
+  started_at  DATETIME(6) NULL,
+  ended_at    DATETIME(6) NULL,
+  KEY ix_pass_target (target, kind, id)
+);
+
+-- Two spellings of one UUID: the first keeps its bytes, the other got derived ones.
+CREATE TABLE id_collision (
+  entity     VARCHAR(64) NOT NULL,
+  legacy_id  VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  wanted     BINARY(16) NOT NULL,
+  given      BINARY(16) NOT NULL,
+  seen_at    DATETIME(6) NOT NULL,
+  PRIMARY KEY (entity, legacy_id)
+);
+
+-- Each running service says how it is, once a second.
+CREATE TABLE service (
+  name      VARCHAR(32) NOT NULL,
+  instance  VARCHAR(64) NOT NULL,
+  state     VARCHAR(16) NOT NULL,
+  detail    JSON NULL,
+  seen_at   DATETIME(6) NOT NULL,
+  PRIMARY KEY (name, instance)
+);
+
+-- Differences that the verifier has seen; values never stand here, only digests.
+CREATE TABLE finding (
+  id          BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  target      VARCHAR(64) NOT NULL,
+  scope_key   VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  kind        VARCHAR(32) NOT NULL,
+  state       ENUM('confirmed','repaired') NOT NULL,
+  wanted      BINARY(16) NULL,
+  present     BINARY(16) NULL,
+  position    TEXT NULL,
+  seen_at     DATETIME(6) NOT NULL,
+  closed_at   DATETIME(6) NULL,
+  KEY ix_finding_open (target, closed_at)
+);
+
+CREATE TABLE verdict (
+  target      VARCHAR(64) NOT NULL PRIMARY KEY,   -- '' for the whole
+  verdict     ENUM('ready','not_ready','unknown') NOT NULL,
+  body        JSON NOT NULL,
+  position    TEXT NULL,
+  made_at     DATETIME(6) NOT NULL,
+  expires_at  DATETIME(6) NOT NULL
+);
+
+-- A row here holds everything that writes: `crossfade pause`.
+CREATE TABLE hold (
+  id     INT UNSIGNED NOT NULL PRIMARY KEY,
+  since  DATETIME(6) NOT NULL,
+  who    VARCHAR(190) NOT NULL
+);
