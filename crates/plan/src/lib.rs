@@ -4,3 +4,4 @@
 pub mod catalog;
 pub mod checked;
 pub mod quote;
+pub mod sql;

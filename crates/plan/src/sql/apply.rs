@@ -1,0 +1,177 @@
+//! The statements that make the target equal to its staging table, writing only what differs.
+//!
+//! No statement here names a legacy table other than the one that is written: a joined legacy row would be locked.
+
+use super::{Scopes, TargetSql, qualified};
+use crate::catalog::Flavour;
+use crate::checked::{Policy, TargetColumn, TargetKind};
+use crate::quote;
+
+/// Statements after the staging table was filled.
+#[derive(Clone, Debug)]
+pub struct Apply<'a> {
+    sql: TargetSql<'a>,
+    staging: String,
+}
+
+impl<'a> TargetSql<'a> {
+    pub fn apply(self) -> Apply<'a> {
+        Apply { staging: self.staging().name().to_string(), sql: self }
+    }
+
+    /// The target's own expressions for the scope columns, and the joins they need: `(columns, from)`.
+    pub(super) fn present(&self) -> (Vec<String>, String) {
+        let mut from = format!("{} AS t", self.table());
+        let mut columns = Vec::new();
+        for (i, s) in self.target.scope.iter().enumerate() {
+            let own = format!("t.{}", quote::ident(&s.target_column));
+            match &s.through {
+                None => columns.push(own),
+                Some(entity) => {
+                    let map = self.plan.entity(entity).map(|e| e.map.as_str()).unwrap_or_default();
+                    from += &format!(" JOIN {} AS o{i} ON o{i}.uuid_binary = {own}", qualified(self.plan, map));
+                    columns.push(format!("o{i}.legacy_id"));
+                }
+            }
+        }
+        (columns, from)
+    }
+}
+
+impl Apply<'_> {
+    fn key_join(&self) -> String {
+        let pairs = self.sql.target.primary_key.iter().zip(self.sql.staged_key());
+        pairs.map(|(k, w)| format!("t.{} = w.{w}", quote::ident(&k.name))).collect::<Vec<_>>().join(" AND ")
+    }
+
+    fn key_list(&self) -> String {
+        let keys = self.sql.target.primary_key.iter();
+        keys.map(|k| format!("t.{}", quote::ident(&k.name))).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Locks the target rows that nobody else holds and returns their scope keys. Parallel columns only: there the row
+    /// is the application's, so it is never waited for.
+    pub fn lock(&self, scopes: Scopes<'_>) -> Option<String> {
+        if self.sql.target.kind == TargetKind::Shadow {
+            return None;
+        }
+        let (columns, from) = self.sql.present();
+        Some(format!(
+            "SELECT {} FROM {from} WHERE {} FOR UPDATE SKIP LOCKED",
+            columns.join(", "),
+            scopes.condition(&columns)
+        ))
+    }
+
+    /// Rows whose columns differ, brought to the staged values. The count of matched rows is the count of changed ones.
+    pub fn update(&self) -> Option<String> {
+        let target = self.sql.target;
+        let mut set = Vec::new();
+        let mut differs = Vec::new();
+        for (j, c) in target.columns.iter().enumerate() {
+            let (own, staged) = (format!("t.{}", quote::ident(&c.column.name)), format!("w.c{j}"));
+            if c.in_primary_key && c.column.charset.is_none() {
+                continue; // joined by it, so it is equal; a text key may still be spelled otherwise
+            }
+            match c.policy {
+                Policy::Sync => {
+                    set.push(format!("{own} = {staged}"));
+                    differs.push(self.sql.differs(c, &own, &staged));
+                }
+                Policy::Fill => {
+                    set.push(format!("{own} = COALESCE({own}, {staged})"));
+                    differs.push(format!("({own} IS NULL AND {staged} IS NOT NULL)"));
+                }
+            }
+        }
+        if set.is_empty() {
+            return None;
+        }
+        set.extend(target.keep.iter().map(|c| format!("t.{0} = t.{0}", quote::ident(c))));
+        Some(format!(
+            "UPDATE {} AS w JOIN {} AS t ON {} SET {} WHERE w.ok AND ({})",
+            self.staging,
+            self.sql.table(),
+            self.key_join(),
+            set.join(", "),
+            differs.join(" OR ")
+        ))
+    }
+
+    /// Staged rows that the target has not got. Shadow tables only.
+    pub fn insert(&self) -> Option<String> {
+        let target = self.sql.target;
+        if target.kind == TargetKind::Parallel {
+            return None;
+        }
+        let names: Vec<String> = target.columns.iter().map(|c| quote::ident(&c.column.name)).collect();
+        let staged: Vec<String> = (0..target.columns.len()).map(|j| format!("w.c{j}")).collect();
+        let first = quote::ident(&target.primary_key[0].name);
+        Some(format!(
+            "INSERT INTO {table} ({}) SELECT {} FROM {} AS w LEFT JOIN {table} AS t ON {} WHERE w.ok AND t.{first} IS NULL",
+            names.join(", "),
+            staged.join(", "),
+            self.staging,
+            self.key_join(),
+            table = self.sql.table(),
+        ))
+    }
+
+    /// Rows of these scopes that the plan does not want: scope key, then primary key. Shadow tables only.
+    pub fn extras(&self, scopes: Scopes<'_>) -> Option<String> {
+        if self.sql.target.kind == TargetKind::Parallel {
+            return None;
+        }
+        let (columns, from) = self.sql.present();
+        Some(format!(
+            "SELECT {}, {} FROM {from} LEFT JOIN {} AS w ON {} AND w.ok WHERE {} AND w.ok IS NULL",
+            columns.join(", "),
+            self.key_list(),
+            self.staging,
+            self.key_join(),
+            scopes.condition(&columns)
+        ))
+    }
+
+    /// Deletes target rows by primary key.
+    pub fn delete(&self, keys: &[change::Key]) -> String {
+        let columns: Vec<String> = self.sql.target.primary_key.iter().map(|k| quote::ident(&k.name)).collect();
+        format!("DELETE FROM {} WHERE {}", self.sql.table(), Scopes::Keys(keys).condition(&columns))
+    }
+
+    /// For each list reference of the plan: rows of (scope key, missing id).
+    pub fn missing_in_lists(&self, scopes: Scopes<'_>) -> Vec<String> {
+        let plan = self.sql.plan;
+        let lists = self.sql.target.lists.iter();
+        lists
+            .map(|list| {
+                let scope: Vec<String> = list.scope.iter().map(|c| format!("f.{}", quote::ident(c))).collect();
+                let (id, key) = (quote::ident(&list.id), quote::ident(&list.parent_key.name));
+                format!(
+                    "SELECT DISTINCT {}, f.{id} FROM {} AS f LEFT JOIN {} AS p ON p.{key} = f.{id} WHERE f.{id} IS NOT NULL AND p.{key} IS NULL AND {}",
+                    scope.join(", "),
+                    qualified(plan, &list.from),
+                    qualified(plan, &list.parent),
+                    scopes.condition(&scope),
+                )
+            })
+            .collect()
+    }
+}
+
+impl TargetSql<'_> {
+    /// Are two values of this column different? Text compares byte by byte, JSON as JSON.
+    pub(super) fn differs(&self, column: &TargetColumn, a: &str, b: &str) -> String {
+        if column.column.json {
+            let equal = match self.plan.flavour {
+                Flavour::MariaDb => format!("JSON_EQUALS({a}, {b})"),
+                Flavour::MySql => format!("CAST({a} AS JSON) = CAST({b} AS JSON)"),
+            };
+            return format!("NOT (({a} IS NULL AND {b} IS NULL) OR COALESCE({equal}, FALSE))");
+        }
+        if column.column.is_text() {
+            return format!("NOT (CAST({a} AS BINARY) <=> CAST({b} AS BINARY))");
+        }
+        format!("NOT ({a} <=> {b})")
+    }
+}

@@ -1,0 +1,94 @@
+//! Verification: sums of folded MD5 digests, wanted against present.
+//!
+//! A row's digest binds its scope, its primary key and every compared value, each with its length, so that neither a
+//! swap of two values, nor a shift between columns, nor a constant delta over many rows cancels out. `fill` columns
+//! count as "is there a value". Sums are over the digests' halves: not linear in the values, and they can be taken over
+//! any split of a range.
+
+use super::{Scopes, TargetSql};
+use crate::catalog::{Column, Flavour};
+use crate::checked::{Policy, TargetKind};
+use crate::quote;
+
+/// The two sides of a comparison.
+#[derive(Clone, Debug)]
+pub struct Digest {
+    /// One row: count, sum of the first halves, sum of the second halves.
+    pub sum: String,
+    /// One row per target row: scope key columns, then the digest as hex.
+    pub rows: String,
+}
+
+impl TargetSql<'_> {
+    /// What the plan says.
+    pub fn digest_wanted(&self, scopes: Scopes<'_>) -> Digest {
+        let wanted = self.wanted(scopes).sql;
+        let keys: Vec<String> = (0..self.target.scope.len()).map(|i| format!("w.k{i}")).collect();
+        let from = format!("({wanted}) AS w WHERE w.ok");
+        self.digest(&keys, &from, |j| format!("w.c{j}"))
+    }
+
+    /// What the target holds.
+    pub fn digest_present(&self, scopes: Scopes<'_>) -> Digest {
+        let (columns, from) = self.present();
+        let from = format!("{from} WHERE {}", scopes.condition(&columns));
+        let names: Vec<String> = self.target.columns.iter().map(|c| quote::ident(&c.column.name)).collect();
+        self.digest(&columns, &from, |j| format!("t.{}", names[j]))
+    }
+
+    fn digest(&self, keys: &[String], from: &str, value: impl Fn(usize) -> String) -> Digest {
+        let scopes = self.target.scope.iter().zip(keys).map(|(s, k)| self.field(&s.source_column, k));
+        let values = self.target.columns.iter().enumerate().map(|(j, c)| match c.policy {
+            Policy::Sync => self.field(&c.column, &value(j)),
+            Policy::Fill => format!("{} IS NULL", value(j)),
+        });
+        let fields: Vec<String> = scopes.chain(values).collect();
+        let md5 = match self.plan.flavour {
+            Flavour::MariaDb => format!("MD5(CONCAT_WS('#', {}))", fields.join(", ")),
+            Flavour::MySql => format!("LEFT(SHA2(CONCAT_WS('#', {}), 256), 32)", fields.join(", ")),
+        };
+        let half = |from: u8| format!("SUM(CAST(CONV(SUBSTRING(d.h, {from}, 16), 16, 10) AS UNSIGNED))");
+        let listed: Vec<String> = keys.iter().enumerate().map(|(i, k)| format!("{k} AS k{i}")).collect();
+        Digest {
+            sum: format!("SELECT COUNT(*), {}, {} FROM (SELECT {md5} AS h FROM {from}) AS d", half(1), half(17)),
+            rows: format!("SELECT {}, {md5} AS h FROM {from}", listed.join(", ")),
+        }
+    }
+
+    /// One value as bytes that say exactly what it is.
+    fn field(&self, column: &Column, value: &str) -> String {
+        let bytes = if column.json {
+            match self.plan.flavour {
+                Flavour::MariaDb => format!("CAST(JSON_NORMALIZE({value}) AS BINARY)"),
+                Flavour::MySql => format!("CAST(CAST({value} AS JSON) AS BINARY)"),
+            }
+        } else if column.is_text() {
+            format!("CAST(CONVERT({value} USING utf8mb4) AS BINARY)")
+        } else {
+            format!("CAST({value} AS BINARY)")
+        };
+        format!("COALESCE(CONCAT(LENGTH({bytes}), ':', {bytes}), 'NULL')")
+    }
+
+    /// Target rows that no scope leads to, because their UUID stands in no map. `None`: the target carries legacy keys.
+    pub fn strangers(&self) -> Option<String> {
+        if self.target.kind == TargetKind::Parallel {
+            return None;
+        }
+        let mut from = format!("{} AS t", self.table());
+        let mut lost = Vec::new();
+        for (i, s) in self.target.scope.iter().enumerate() {
+            let entity = s.through.as_ref()?;
+            let map = self.plan.entity(entity).map(|e| e.map.as_str()).unwrap_or_default();
+            from += &format!(
+                " LEFT JOIN {} AS o{i} ON o{i}.uuid_binary = t.{}",
+                super::qualified(self.plan, map),
+                quote::ident(&s.target_column)
+            );
+            lost.push(format!("o{i}.legacy_id IS NULL"));
+        }
+        let keys: Vec<String> =
+            self.target.primary_key.iter().map(|k| format!("HEX(t.{})", quote::ident(&k.name))).collect();
+        Some(format!("SELECT CONCAT_WS('/', {}) FROM {from} WHERE {}", keys.join(", "), lost.join(" OR ")))
+    }
+}
