@@ -1,0 +1,249 @@
+//! Exceptions: reports (a value is NULL or a row is absent, and we say why) and parked scopes.
+
+use change::{Cell, Fold, Key};
+use plan::quote;
+
+use super::{key_from_json, key_to_json};
+use crate::{Database, DbError, Session};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Report,
+    Parked,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Report => "report",
+            Kind::Parked => "parked",
+        }
+    }
+}
+
+/// Something to say about a scope.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exception {
+    pub scope: Key,
+    pub kind: Kind,
+    /// `None`: the whole row.
+    pub column: Option<String>,
+    pub reason: String,
+    pub missing: Option<Missing>,
+    pub detail: Option<String>,
+}
+
+/// The parent that was looked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Missing {
+    pub entity: String,
+    pub id: String,
+    /// Fold of the parent's key, by which its arrival is found.
+    pub fold: Fold,
+}
+
+/// An open row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    pub id: u64,
+    pub exception: Exception,
+}
+
+impl Exception {
+    /// Do two say the same? Scopes compare by their fold.
+    pub fn same(&self, other: &Exception, folds: &[Fold]) -> bool {
+        self.kind == other.kind
+            && self.column == other.column
+            && self.reason == other.reason
+            && self.detail == other.detail
+            && self.missing.as_ref().map(|m| (&m.entity, &m.id))
+                == other.missing.as_ref().map(|m| (&m.entity, &m.id))
+            && identity(folds, &self.scope) == identity(folds, &other.scope)
+    }
+}
+
+/// The scope's fold for look-ups here. A column that cannot be folded counts as it is spelled: two spellings then are two
+/// entries, of which the verifier closes the one that is no longer spelled so.
+pub fn identity(folds: &[Fold], scope: &Key) -> Vec<u8> {
+    let exact: Vec<Fold> =
+        folds.iter().map(|f| if *f == Fold::Unspread { Fold::Exact } else { *f }).collect();
+    let mut fold = Fold::key(&exact, scope);
+    fold.truncate(512);
+    fold
+}
+
+/// The fold of a missing id. Unfoldable ids are all one: an arrival then finds more than it must, never less.
+fn missing_fold(missing: &Missing) -> Vec<u8> {
+    let mut fold = Fold::key(&[missing.fold], &Key(vec![Cell::Text(missing.id.clone())]));
+    fold.truncate(255);
+    fold
+}
+
+/// Open exceptions of these scopes.
+pub async fn of_scopes(
+    session: &mut Session,
+    db: &Database,
+    target: &str,
+    folds: &[Fold],
+    scopes: impl IntoIterator<Item = &Key>,
+) -> Result<Vec<Open>, DbError> {
+    let list: Vec<String> = scopes.into_iter().map(|s| quote::bytes(&identity(folds, s))).collect();
+    let mut found = Vec::new();
+    for some in list.chunks(1000) {
+        let condition = format!("scope_fold IN ({})", some.join(","));
+        found.extend(read(session, db, target, &condition).await?);
+    }
+    Ok(found)
+}
+
+/// Open exceptions whose scope fulfils a condition over `columns`, SQL expressions of the scope's cells.
+pub async fn where_scope(
+    session: &mut Session,
+    db: &Database,
+    target: &str,
+    condition: &str,
+) -> Result<Vec<Open>, DbError> {
+    read(session, db, target, condition).await
+}
+
+/// SQL expressions of the scope's cells in this table, typed and collated as the legacy columns are.
+pub fn scope_cells(columns: &[plan::catalog::Column]) -> Vec<String> {
+    let cell = |(i, c): (usize, &plan::catalog::Column)| {
+        let text = format!("JSON_UNQUOTE(JSON_EXTRACT(scope, '$[{i}]'))");
+        match (&c.charset, &c.collation) {
+            _ if c.is_integer() && c.is_unsigned() => format!("CAST({text} AS UNSIGNED)"),
+            _ if c.is_integer() => format!("CAST({text} AS SIGNED)"),
+            (Some(charset), Some(collation)) => {
+                format!("CONVERT({text} USING {charset}) COLLATE {collation}")
+            }
+            _ => text,
+        }
+    };
+    columns.iter().enumerate().map(cell).collect()
+}
+
+async fn read(
+    session: &mut Session,
+    db: &Database,
+    target: &str,
+    condition: &str,
+) -> Result<Vec<Open>, DbError> {
+    let rows = session
+        .rows(&format!(
+            "SELECT id, scope, kind, column_name, reason, missing_entity, missing_id, detail FROM {} WHERE target_table = {} AND closed_at IS NULL AND {condition}",
+            db.control_table("exceptions"),
+            quote::text(target),
+        ))
+        .await?;
+    rows.iter()
+        .map(|r| {
+            let missing = match (r.text(5)?, r.text(6)?) {
+                (Some(entity), Some(id)) => {
+                    Some(Missing { entity: entity.into(), id: id.into(), fold: Fold::Exact })
+                }
+                _ => None,
+            };
+            Ok(Open {
+                id: r.u64(0)?.unwrap_or_default(),
+                exception: Exception {
+                    scope: key_from_json(r.text(1)?.unwrap_or_default())?,
+                    kind: if r.text(2)? == Some("parked") { Kind::Parked } else { Kind::Report },
+                    column: r.text(3)?.map(Into::into),
+                    reason: r.text(4)?.unwrap_or_default().into(),
+                    missing,
+                    detail: r.text(7)?.map(Into::into),
+                },
+            })
+        })
+        .collect()
+}
+
+pub async fn open(
+    session: &mut Session,
+    db: &Database,
+    target: &str,
+    folds: &[Fold],
+    new: &[Exception],
+) -> Result<(), DbError> {
+    let optional = |t: Option<&str>| t.map_or("NULL".into(), quote::text);
+    for some in new.chunks(200) {
+        let rows: Vec<String> = some
+            .iter()
+            .map(|e| {
+                let key: String = e.scope.text().chars().take(512).collect();
+                format!(
+                    "({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, NOW(6))",
+                    quote::text(target),
+                    quote::text(&key),
+                    quote::bytes(&identity(folds, &e.scope)),
+                    quote::text(&key_to_json(&e.scope)),
+                    quote::text(e.kind.name()),
+                    optional(e.column.as_deref()),
+                    quote::text(&e.reason),
+                    optional(e.missing.as_ref().map(|m| m.entity.as_str())),
+                    optional(e.missing.as_ref().map(|m| m.id.as_str())),
+                    e.missing.as_ref().map_or("NULL".into(), |m| quote::bytes(&missing_fold(m))),
+                    optional(e.detail.as_deref()),
+                )
+            })
+            .collect();
+        session
+            .execute(&format!(
+                "INSERT INTO {} (target_table, scope_key, scope_fold, scope, kind, column_name, reason, missing_entity, missing_id, missing_fold, detail, since) VALUES {}",
+                db.control_table("exceptions"),
+                rows.join(", ")
+            ))
+            .await?;
+    }
+    Ok(())
+}
+
+pub async fn close(session: &mut Session, db: &Database, ids: &[u64]) -> Result<(), DbError> {
+    for some in ids.chunks(1000) {
+        let list: Vec<String> = some.iter().map(u64::to_string).collect();
+        session
+            .execute(&format!(
+                "UPDATE {} SET closed_at = NOW(6) WHERE id IN ({}) AND closed_at IS NULL",
+                db.control_table("exceptions"),
+                list.join(",")
+            ))
+            .await?;
+    }
+    Ok(())
+}
+
+/// Scopes that wait for these parents: `(target, scope)`. This is the route of a parent's arrival, whatever indexes the
+/// legacy tables have.
+pub async fn waiting_for(
+    session: &mut Session,
+    db: &Database,
+    entity: &str,
+    fold: Fold,
+    ids: &[Cell],
+) -> Result<Vec<(String, Key)>, DbError> {
+    let mut found = Vec::new();
+    for some in ids.chunks(1000) {
+        let list: Vec<String> = some
+            .iter()
+            .map(|id| {
+                let missing = Missing { entity: entity.into(), id: id.to_string(), fold };
+                quote::bytes(&missing_fold(&missing))
+            })
+            .collect();
+        let rows = session
+            .rows(&format!(
+                "SELECT DISTINCT target_table, scope FROM {} WHERE missing_entity = {} AND missing_fold IN ({}) AND closed_at IS NULL",
+                db.control_table("exceptions"),
+                quote::text(entity),
+                list.join(",")
+            ))
+            .await?;
+        for r in &rows {
+            found.push((
+                r.text(0)?.unwrap_or_default().into(),
+                key_from_json(r.text(1)?.unwrap_or_default())?,
+            ));
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,24 @@
+//! The control schema's tables, each behind functions that say what they do for the protocol.
+
+pub mod applied;
+pub mod exceptions;
+pub mod hold;
+pub mod lane;
+pub mod pass;
+pub mod redrive;
+
+/// Cells of a key as the JSON that control tables keep.
+pub fn key_to_json(key: &change::Key) -> String {
+    serde_json::to_string(&key.0).unwrap_or_else(|e| unreachable!("cells are always JSON: {e}"))
+}
+
+/// The key again.
+pub fn key_from_json(json: &str) -> Result<change::Key, crate::DbError> {
+    serde_json::from_str(json).map(change::Key).map_err(|e| {
+        crate::DbError::new(
+            "read a key from the control schema",
+            crate::Class::Other,
+            format!("not a key: {e}"),
+        )
+    })
+}

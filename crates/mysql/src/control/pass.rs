@@ -1,0 +1,117 @@
+//! Passes: every scope of a target once, in key order. `done_to` moves in the transaction of the chunk (C6).
+
+use change::Key;
+use plan::quote;
+
+use super::{key_from_json, key_to_json};
+use crate::{Database, DbError, Session};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Ids,
+    Rows,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Ids => "ids",
+            Kind::Rows => "rows",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pass {
+    pub id: u64,
+    pub target: String,
+    pub kind: Kind,
+    pub reason: String,
+    pub state: String,
+    pub done_to: Option<Key>,
+    pub estimate: u64,
+    pub scanned: u64,
+    pub changed: u64,
+    /// Seconds that it ran, or runs.
+    pub seconds: Option<f64>,
+}
+
+/// Orders a pass; one that has not begun yet serves the same purpose and is left alone.
+pub async fn order(
+    session: &mut Session,
+    db: &Database,
+    target: &str,
+    kind: Kind,
+    ordinal: u32,
+    reason: &str,
+    estimate: u64,
+) -> Result<(), DbError> {
+    let (table, target, kind) = (db.control_table("pass"), quote::text(target), quote::text(kind.name()));
+    let sql = format!(
+        "INSERT INTO {table} (target, kind, ordinal, reason, estimate, created_at) SELECT {target}, {kind}, {ordinal}, {}, {estimate}, NOW(6) FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM {table} AS p WHERE p.target = {target} AND p.kind = {kind} AND p.state = 'pending')",
+        quote::text(reason),
+    );
+    session.execute(&sql).await.map(drop)
+}
+
+/// All passes, oldest first.
+pub async fn all(session: &mut Session, db: &Database, condition: &str) -> Result<Vec<Pass>, DbError> {
+    let rows = session
+        .rows(&format!(
+            "SELECT id, target, kind, reason, state, done_to, estimate, scanned, changed, TIMESTAMPDIFF(MICROSECOND, started_at, COALESCE(ended_at, NOW(6))) / 1e6 FROM {} WHERE {condition} ORDER BY ordinal, id",
+            db.control_table("pass")
+        ))
+        .await?;
+    rows.iter()
+        .map(|r| {
+            Ok(Pass {
+                id: r.u64(0)?.unwrap_or_default(),
+                target: r.text(1)?.unwrap_or_default().into(),
+                kind: if r.text(2)? == Some("ids") { Kind::Ids } else { Kind::Rows },
+                reason: r.text(3)?.unwrap_or_default().into(),
+                state: r.text(4)?.unwrap_or_default().into(),
+                done_to: r.text(5)?.map(key_from_json).transpose()?,
+                estimate: r.u64(6)?.unwrap_or_default(),
+                scanned: r.u64(7)?.unwrap_or_default(),
+                changed: r.u64(8)?.unwrap_or_default(),
+                seconds: r.f64(9)?,
+            })
+        })
+        .collect()
+}
+
+/// Sets a chunk done, in its transaction: compare-and-set of the place. `to` is `None` at the end of the table.
+pub async fn advance(
+    session: &mut Session,
+    db: &Database,
+    pass: &Pass,
+    to: Option<&Key>,
+) -> Result<bool, DbError> {
+    let place = |k: Option<&Key>| k.map_or("NULL".into(), |k| quote::text(&key_to_json(k)));
+    let end = if to.is_none() { ", state = 'done', ended_at = NOW(6)" } else { ", state = 'running'" };
+    let matched = session
+        .execute(&format!(
+            "UPDATE {} SET done_to = {}, started_at = COALESCE(started_at, NOW(6)){end} WHERE id = {} AND state <> 'done' AND CAST(done_to AS CHAR) <=> {}",
+            db.control_table("pass"),
+            place(to.or(pass.done_to.as_ref())),
+            pass.id,
+            place(pass.done_to.as_ref()),
+        ))
+        .await?;
+    Ok(matched == 1)
+}
+
+/// Adds to a pass's counts, in the chunk's transaction.
+pub async fn count(
+    session: &mut Session,
+    db: &Database,
+    id: u64,
+    scanned: u64,
+    changed: u64,
+) -> Result<(), DbError> {
+    let sql = format!(
+        "UPDATE {} SET scanned = scanned + {scanned}, changed = changed + {changed} WHERE id = {id}",
+        db.control_table("pass")
+    );
+    session.execute(&sql).await.map(drop)
+}

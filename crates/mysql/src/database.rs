@@ -1,0 +1,163 @@
+//! The source database: how each connection to it is made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mysql_async::{ClientIdentity, OptsBuilder, SslOpts};
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions};
+
+use crate::error::{Class, DbError};
+use crate::session::Session;
+use crate::url::{DatabaseUrl, SslMode};
+
+/// A connection that is not made by then is given up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What every session is set to; the plan's expressions mean what they mean under these settings.
+///
+/// A session that lost its client while it held a lane would keep the lane for the server's `wait_timeout` (8 hours);
+/// MariaDB ends it after a minute.
+const SETUP: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+    SET SESSION autocommit = 1, time_zone = '+00:00', \
+    sql_mode = 'STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
+    group_concat_max_len = 1073741824, lock_wait_timeout = 2, innodb_lock_wait_timeout = 3, \
+    net_write_timeout = 600 /*M!100300 , idle_write_transaction_timeout = 60 */";
+
+/// The legacy schema and Crossfade's control schema on one server. Cheap to clone; holds no connection.
+#[derive(Clone, Debug)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    url: DatabaseUrl,
+    control: String,
+}
+
+impl Database {
+    pub fn new(url: DatabaseUrl, control_schema: impl Into<String>) -> Self {
+        Self { inner: Arc::new(Inner { url, control: control_schema.into() }) }
+    }
+
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.inner.url
+    }
+
+    /// The legacy schema, where parallel columns, shadow tables and id maps stand.
+    pub fn schema(&self) -> &str {
+        self.inner.url.schema()
+    }
+
+    /// The control schema.
+    pub fn control(&self) -> &str {
+        &self.inner.control
+    }
+
+    /// A control table's name, quoted with its schema.
+    pub fn control_table(&self, table: &str) -> String {
+        format!("{}.{}", plan::quote::ident(self.control()), plan::quote::ident(table))
+    }
+
+    /// A new session. Its default schema is the legacy schema.
+    pub async fn session(&self) -> Result<Session, DbError> {
+        const DOING: &str = "open a database session";
+        let options = self.options();
+        let connect = async {
+            let mut connection = options.connect().await?;
+            sqlx::raw_sql(AssertSqlSafe(SETUP)).execute(&mut connection).await?;
+            Ok(connection)
+        };
+        match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
+            Ok(Ok(connection)) => Ok(Session::new(connection)),
+            Ok(Err(e)) => Err(DbError::sqlx(DOING, e)),
+            Err(_) => Err(self.too_slow(DOING)),
+        }
+    }
+
+    /// A raw connection for the binlog stream, under the same TLS rules. It answers no request for a local file.
+    pub async fn binlog_connection(&self) -> Result<mysql_async::Conn, DbError> {
+        const DOING: &str = "open a binlog connection";
+        let preferred = self.url().tls().mode == SslMode::Preferred;
+        let connect = async {
+            match mysql_async::Conn::new(self.binlog_options(true)).await {
+                Err(mysql_async::Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer))
+                    if preferred =>
+                {
+                    mysql_async::Conn::new(self.binlog_options(false)).await
+                }
+                other => other,
+            }
+        };
+        match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
+            Ok(result) => result.map_err(|e| DbError::mysql_async(DOING, e)),
+            Err(_) => Err(self.too_slow(DOING)),
+        }
+    }
+
+    fn too_slow(&self, doing: &'static str) -> DbError {
+        let (host, port) = (self.url().host(), self.url().port());
+        let seconds = CONNECT_TIMEOUT.as_secs();
+        DbError::new(doing, Class::Connection, format!("no answer from {host}:{port} within {seconds} s"))
+    }
+
+    fn options(&self) -> MySqlConnectOptions {
+        let url = self.url();
+        let tls = url.tls();
+        let mut options = MySqlConnectOptions::new()
+            .host(url.host())
+            .port(url.port())
+            .username(url.user())
+            .password(url.password())
+            .database(url.schema())
+            .charset("utf8mb4")
+            .collation("utf8mb4_general_ci")
+            .statement_cache_capacity(0)
+            .ssl_mode(match tls.mode {
+                SslMode::Disabled => MySqlSslMode::Disabled,
+                SslMode::Preferred => MySqlSslMode::Preferred,
+                SslMode::Required => MySqlSslMode::Required,
+                SslMode::VerifyCa => MySqlSslMode::VerifyCa,
+                SslMode::VerifyIdentity => MySqlSslMode::VerifyIdentity,
+            })
+            // The statements hold keys: they never become log lines.
+            .disable_statement_logging();
+        if let Some(ca) = &tls.ca {
+            options = options.ssl_ca(ca);
+        }
+        if let Some((cert, key)) = &tls.identity {
+            options = options.ssl_client_cert(cert).ssl_client_key(key);
+        }
+        options
+    }
+
+    fn binlog_options(&self, encrypt: bool) -> OptsBuilder {
+        let url = self.url();
+        let tls = url.tls();
+        let ssl = (encrypt && tls.mode != SslMode::Disabled).then(|| {
+            let mut ssl = SslOpts::default()
+                .with_danger_accept_invalid_certs(!matches!(
+                    tls.mode,
+                    SslMode::VerifyCa | SslMode::VerifyIdentity
+                ))
+                .with_danger_skip_domain_validation(tls.mode != SslMode::VerifyIdentity);
+            if let Some(ca) = &tls.ca {
+                ssl = ssl.with_root_certs(vec![ca.clone().into()]).with_disable_built_in_roots(true);
+            }
+            if let Some((cert, key)) = &tls.identity {
+                ssl = ssl
+                    .with_client_identity(Some(ClientIdentity::new(cert.clone().into(), key.clone().into())));
+            }
+            ssl
+        });
+        OptsBuilder::default()
+            .ip_or_hostname(url.host())
+            .tcp_port(url.port())
+            .user(Some(url.user()))
+            .pass(Some(url.password()))
+            .prefer_socket(false)
+            .tcp_keepalive(Some(Duration::from_secs(10)))
+            .ssl_opts(ssl)
+    }
+}
