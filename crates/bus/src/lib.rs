@@ -1,7 +1,9 @@
 //! The bus: durable, partitioned, at-least-once. Two implementations behind one trait: Kafka, and in-process.
 
+pub mod in_process;
 pub mod topic;
 
+pub use in_process::InProcess;
 pub use topic::Topics;
 
 use async_trait::async_trait;
