@@ -34,6 +34,16 @@ impl Position {
             .all(|(domain, theirs)| self.domains.get(domain).is_some_and(|mine| mine.sequence >= theirs.sequence))
     }
 
+    /// Takes the further one in every domain.
+    pub fn merge(&mut self, other: &Position) {
+        for (domain, theirs) in &other.domains {
+            let mine = self.domains.entry(*domain).or_insert(*theirs);
+            if theirs.sequence > mine.sequence {
+                *mine = *theirs;
+            }
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.domains.is_empty()
     }

@@ -1,14 +1,23 @@
 //! The edge to the database: the only crate that opens connections, and the only one that knows error numbers.
 
-pub mod control;
+pub mod catalog;
 mod database;
 mod error;
+mod maps;
+mod migrate;
 mod row;
+mod server;
 mod session;
 mod url;
 
 pub use database::Database;
 pub use error::{Class, DbError, Doing};
+pub use maps::{MapError, check_maps, ensure_maps};
+pub use migrate::{
+    CONTROL_VERSION, ControlError, Deployment, Migrated, check_control, meta, migrate, refresh_catalog,
+    version,
+};
 pub use row::Row;
+pub use server::Server;
 pub use session::{RowStream, Session};
 pub use url::{DatabaseUrl, SslMode, Tls, UrlError};

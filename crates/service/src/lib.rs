@@ -1,1 +1,3 @@
 
+mod context;
+pub use context::Context;

@@ -1,1 +1,15 @@
+//! The writer: applies marks to targets, one lane and one transaction at a time, and runs the passes of the backfill.
 
+pub mod app;
+pub mod apply;
+pub mod batch;
+pub mod chunk;
+pub mod error;
+pub mod lane;
+pub mod metrics;
+pub mod passes;
+pub mod problems;
+pub mod sessions;
+
+pub use app::run;
+pub use error::WriterError;

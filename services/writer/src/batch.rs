@@ -1,0 +1,215 @@
+//! One batch of one lane: a transaction that moves the lane's offset and the rows together (P3).
+
+use std::time::Duration;
+
+use change::Key;
+use mysql::control::{exceptions, lane};
+use mysql::{Class, DbError};
+use plan::quote;
+use plan::sql::{Scopes, TargetSql};
+use service::Context;
+
+use crate::apply::{self, Attempt, Outcome};
+use crate::problems;
+use crate::sessions::Worker;
+
+/// How the lane is taken, and what moves with it.
+pub enum Claim<'a> {
+    /// A lane's records up to `new`.
+    Lane { lane: u32, topic: &'a str, old: u64, new: u64 },
+    /// A chunk of a pass: all lanes.
+    Chunk { pass: &'a mysql::control::pass::Pass, to: Option<&'a Key> },
+}
+
+pub enum Applied {
+    Done(Outcome),
+    /// Somebody else has moved the lane or the pass: nothing was done.
+    Fenced,
+}
+
+/// Applies scopes under a claim. Deadlocks are retried with jitter; an error that belongs to a row is found by halving,
+/// and that row's scope is parked.
+pub async fn process(
+    context: &Context,
+    worker: &mut Worker,
+    sql: &TargetSql<'_>,
+    scopes: Scopes<'_>,
+    claim: &Claim<'_>,
+) -> Result<Applied, DbError> {
+    worker.prepare(sql).await?;
+    let mut careful = false;
+    let mut attempts = 0u32;
+    loop {
+        let result = attempt(context, worker, sql, scopes, claim, careful).await;
+        match result {
+            Ok(Tried::Applied(done)) => return Ok(Applied::Done(done)),
+            Ok(Tried::Fenced) => {
+                worker.session.rollback().await?;
+                return Ok(Applied::Fenced);
+            }
+            Ok(Tried::Report(reports)) => {
+                worker.session.rollback().await?;
+                if !commit_reports(context, worker, sql, claim, &reports).await? {
+                    return Ok(Applied::Fenced);
+                }
+            }
+            Err(e) if e.class == Class::Connection => return Err(e),
+            Err(e) => {
+                worker.session.rollback().await?;
+                attempts += 1;
+                if apply::belongs_to_a_row(&e, sql.target.kind) && !careful {
+                    careful = true;
+                } else if matches!(e.class, Class::Deadlock | Class::LockWait) && attempts < 20 {
+                    let pause = rand::random_range(1..=5 * u64::from(attempts));
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                } else {
+                    return Err(e);
+                }
+            }
+        }
+    }
+}
+
+enum Tried {
+    Applied(Outcome),
+    Fenced,
+    Report(Vec<exceptions::Exception>),
+}
+
+async fn attempt(
+    context: &Context,
+    worker: &mut Worker,
+    sql: &TargetSql<'_>,
+    scopes: Scopes<'_>,
+    claim: &Claim<'_>,
+    careful: bool,
+) -> Result<Tried, DbError> {
+    let (db, session) = (&context.database, &mut worker.session);
+    session.begin().await?;
+    if !take(context, session, sql, claim, true).await? {
+        return Ok(Tried::Fenced);
+    }
+    let applied = if careful {
+        let keys = match scopes {
+            Scopes::Keys(keys) => keys.to_vec(),
+            Scopes::Range(_) => keys_of(session, sql, scopes).await?,
+        };
+        carefully(context, session, sql, keys).await?
+    } else {
+        apply::apply(session, db, sql, scopes).await?
+    };
+    match applied {
+        Attempt::ReportFirst(reports) => Ok(Tried::Report(reports)),
+        Attempt::Done(outcome) => {
+            if let Claim::Chunk { pass, .. } = claim {
+                mysql::control::pass::count(session, db, pass.id, outcome.scanned, outcome.changed).await?;
+            }
+            session.commit().await?;
+            Ok(Tried::Applied(outcome))
+        }
+    }
+}
+
+/// Takes the claim's lanes; `advance` also moves the offset or the pass.
+async fn take(
+    context: &Context,
+    session: &mut mysql::Session,
+    sql: &TargetSql<'_>,
+    claim: &Claim<'_>,
+    advance: bool,
+) -> Result<bool, DbError> {
+    let (db, target) = (&context.database, sql.target.table.as_str());
+    match claim {
+        Claim::Lane { lane, topic, old, new } => {
+            let new = if advance { *new } else { *old };
+            lane::advance(session, db, target, *lane, topic, *old, new).await
+        }
+        Claim::Chunk { pass, to } => {
+            lane::lock_all(session, db, target).await?;
+            if !advance {
+                return Ok(true);
+            }
+            mysql::control::pass::advance(session, db, pass, *to).await
+        }
+    }
+}
+
+/// Commits reports alone, under the lane but without moving anything. `false`: fenced.
+async fn commit_reports(
+    context: &Context,
+    worker: &mut Worker,
+    sql: &TargetSql<'_>,
+    claim: &Claim<'_>,
+    reports: &[exceptions::Exception],
+) -> Result<bool, DbError> {
+    let (db, session) = (&context.database, &mut worker.session);
+    session.begin().await?;
+    if !take(context, session, sql, claim, false).await? {
+        session.rollback().await?;
+        return Ok(false);
+    }
+    exceptions::open(session, db, &sql.target.table, &sql.target.folds(), reports).await?;
+    session.commit().await?;
+    Ok(true)
+}
+
+/// Applies scope by scope where it must: halves a list that fails, and parks the scope that remains.
+async fn carefully(
+    context: &Context,
+    session: &mut mysql::Session,
+    sql: &TargetSql<'_>,
+    keys: Vec<Key>,
+) -> Result<Attempt, DbError> {
+    let mut outcome = Outcome::default();
+    let mut unheard = Vec::new();
+    let mut pieces = vec![keys];
+    while let Some(piece) = pieces.pop() {
+        session.execute("SAVEPOINT piece").await?;
+        match apply::apply(session, &context.database, sql, Scopes::Keys(&piece)).await {
+            Ok(Attempt::Done(done)) => outcome.add(&done),
+            Ok(Attempt::ReportFirst(reports)) => {
+                session.execute("ROLLBACK TO SAVEPOINT piece").await?;
+                unheard.extend(reports);
+            }
+            Err(e) if apply::belongs_to_a_row(&e, sql.target.kind) => {
+                session.execute("ROLLBACK TO SAVEPOINT piece").await?;
+                if let [scope] = piece.as_slice() {
+                    let reason =
+                        if e.class == Class::LockWait { problems::BUSY } else { problems::ROW_ERROR };
+                    apply::park(session, &context.database, sql, scope, reason, Some(e.to_string())).await?;
+                    outcome.parked += 1;
+                } else {
+                    let (a, b) = piece.split_at(piece.len() / 2);
+                    pieces.extend([a.to_vec(), b.to_vec()]);
+                }
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(if unheard.is_empty() { Attempt::Done(outcome) } else { Attempt::ReportFirst(unheard) })
+}
+
+/// The scopes of a range, one by one.
+async fn keys_of(
+    session: &mut mysql::Session,
+    sql: &TargetSql<'_>,
+    scopes: Scopes<'_>,
+) -> Result<Vec<Key>, DbError> {
+    let table = sql.scope_table();
+    let names: Vec<String> = table.columns.iter().map(|c| quote::ident(&c.name)).collect();
+    let rows = session
+        .rows(&format!(
+            "SELECT DISTINCT {} FROM {}.{} WHERE {}",
+            names.join(", "),
+            quote::ident(&sql.plan.schema),
+            quote::ident(&table.table),
+            scopes.condition(&names)
+        ))
+        .await?;
+    rows.iter()
+        .map(|r| {
+            let cells = table.columns.iter().enumerate().map(|(i, c)| r.cell(i, c));
+            Ok(Key(cells.collect::<Result<_, _>>()?))
+        })
+        .collect()
+}

@@ -1,0 +1,116 @@
+//! One chunk of a pass (C6): all lanes of the target, a key range, and the pass's place, in one transaction.
+
+use std::time::{Duration, Instant};
+
+use change::Key;
+use mysql::control::pass::{self, Pass};
+use mysql::{DbError, Session};
+use plan::checked::TargetKind;
+use plan::sql::{Range, ScopeTable, Scopes, TargetSql};
+use service::Context;
+
+use crate::apply::Outcome;
+use crate::batch::{Applied, Claim, process};
+use crate::sessions::Worker;
+
+/// How many scopes the next chunk takes: follows the time that the last one took.
+#[derive(Clone, Copy, Debug)]
+pub struct ChunkSize {
+    size: u64,
+    budget: Duration,
+}
+
+const START: u64 = 500;
+const LEAST: u64 = 20;
+const MOST: u64 = 20_000;
+
+impl ChunkSize {
+    /// Parallel columns stand in the application's rows: there the lock budget counts.
+    pub fn new(context: &Context, kind: TargetKind) -> Self {
+        let budget = match kind {
+            TargetKind::Parallel => context.lock_budget,
+            TargetKind::Shadow => context.chunk_budget,
+        };
+        Self { size: START, budget }
+    }
+
+    pub fn scopes(self) -> u64 {
+        self.size
+    }
+
+    /// Moves towards the budget, at most by half or double at a time, and stays a little below it.
+    pub fn learn(&mut self, took: Duration) {
+        let ratio = 0.8 * self.budget.as_secs_f64() / took.as_secs_f64().max(0.000_1);
+        let next = self.size as f64 * ratio.clamp(0.5, 2.0);
+        self.size = (next as u64).clamp(LEAST, MOST);
+    }
+}
+
+/// The end of the next chunk; `None`: the rest of the table.
+pub async fn boundary(
+    session: &mut Session,
+    schema: &str,
+    table: &ScopeTable,
+    low: Option<&Key>,
+    size: u64,
+) -> Result<Option<Key>, DbError> {
+    let Some(row) = session.row(&table.boundary(schema, low, size)).await? else { return Ok(None) };
+    let cells = table.columns.iter().enumerate().map(|(i, c)| row.cell(i, c));
+    Ok(Some(Key(cells.collect::<Result<_, _>>()?)))
+}
+
+/// What a chunk came to.
+pub enum Chunk {
+    Done { outcome: Outcome, took: Duration, last: bool },
+    /// Another worker runs this pass: read it again.
+    Taken,
+}
+
+pub async fn run(
+    context: &Context,
+    worker: &mut Worker,
+    sql: &TargetSql<'_>,
+    pass: &mut Pass,
+    size: u64,
+) -> Result<Chunk, DbError> {
+    let table = sql.scope_table();
+    let high = boundary(&mut worker.session, &context.plan.schema, &table, pass.done_to.as_ref(), size).await?;
+    let range = Range { low: pass.done_to.clone(), high: high.clone() };
+    let started = Instant::now();
+    let claim = Claim::Chunk { pass, to: high.as_ref() };
+    match process(context, worker, sql, Scopes::Range(&range), &claim).await? {
+        Applied::Fenced => Ok(Chunk::Taken),
+        Applied::Done(outcome) => {
+            pass.scanned += outcome.scanned;
+            pass.changed += outcome.changed;
+            let last = high.is_none();
+            pass.done_to = high.or(pass.done_to.take());
+            Ok(Chunk::Done { outcome, took: started.elapsed(), last })
+        }
+    }
+}
+
+/// Passes of this kind that are not done, in the order in which they are to run.
+pub async fn open_passes(session: &mut Session, context: &Context, kind: pass::Kind) -> Result<Vec<Pass>, DbError> {
+    pass::all(session, &context.database, &format!("state <> 'done' AND kind = '{}'", kind.name())).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_grows_towards_its_budget_and_shrinks_below_it() {
+        let mut size = ChunkSize { size: 1000, budget: Duration::from_millis(100) };
+        size.learn(Duration::from_millis(10));
+        assert_eq!(size.scopes(), 2000, "at most double");
+        size.learn(Duration::from_millis(80));
+        assert_eq!(size.scopes(), 2000, "on target");
+        size.learn(Duration::from_secs(9));
+        assert_eq!(size.scopes(), 1000, "at most half");
+        for _ in 0..20 {
+            size.learn(Duration::from_secs(9));
+        }
+        assert_eq!(size.scopes(), LEAST);
+    }
+}

@@ -1,0 +1,262 @@
+//! One lane: collects marks, applies them in batches, and keeps the batch so small that the application never waits.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use bytes::Bytes;
+use change::{Fold, Key};
+use mysql::control::lane;
+use mysql::{Class, DbError};
+use plan::sql::{Scopes, TargetSql};
+use service::Context;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::apply::Outcome;
+use crate::batch::{Applied, Claim, process};
+use crate::error::WriterError;
+use crate::metrics::Metrics;
+use crate::sessions::Sessions;
+
+/// Records of this lane, and the share of the buffer that they take until they are applied.
+pub struct Load {
+    pub records: Vec<(u64, Bytes)>,
+    pub permit: OwnedSemaphorePermit,
+}
+
+/// What all lanes share.
+pub struct Shared {
+    pub context: Context,
+    pub sessions: Sessions,
+    pub metrics: Metrics,
+}
+
+/// Limits of a batch, in scopes. It starts at `START` and follows the time that a batch takes.
+const START: usize = 200;
+const LEAST: usize = 10;
+const MOST: usize = 2000;
+
+pub struct LaneWorker {
+    pub shared: Arc<Shared>,
+    pub target: String,
+    pub lane: u32,
+    pub topic: String,
+    pub next_offset: u64,
+    pub loads: mpsc::UnboundedReceiver<Load>,
+    pub stop: CancellationToken,
+    /// How many scopes a batch takes at most; adapts.
+    pub size: usize,
+}
+
+/// Marks that wait: distinct scopes in order of arrival, and the offset that they reach up to.
+#[derive(Default)]
+struct Pending {
+    records: std::collections::VecDeque<(u64, Vec<Key>)>,
+    permits: Vec<OwnedSemaphorePermit>,
+}
+
+impl LaneWorker {
+    pub fn new(
+        shared: Arc<Shared>,
+        target: String,
+        lane: u32,
+        topic: String,
+        next_offset: u64,
+        loads: mpsc::UnboundedReceiver<Load>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { shared, target, lane, topic, next_offset, loads, stop, size: START }
+    }
+
+    /// Runs until the partition is taken away or the service stops.
+    pub async fn run(mut self) -> Result<(), WriterError> {
+        let mut pending = Pending::default();
+        loop {
+            if pending.records.is_empty() {
+                pending.permits.clear();
+                let load = tokio::select! {
+                    () = self.stop.cancelled() => return Ok(()),
+                    load = self.loads.recv() => load,
+                };
+                let Some(load) = load else { return Ok(()) };
+                self.accept(load, &mut pending)?;
+            }
+            while let Ok(load) = self.loads.try_recv() {
+                self.accept(load, &mut pending)?;
+            }
+            self.apply(&mut pending).await?;
+            if self.stop.is_cancelled() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn accept(&self, load: Load, pending: &mut Pending) -> Result<(), WriterError> {
+        for (offset, payload) in load.records {
+            let batch = proto::decode_marks(&payload).map_err(|source| WriterError::Record {
+                topic: self.topic.clone(),
+                lane: self.lane,
+                offset,
+                source,
+            })?;
+            pending.records.push_back((offset, batch.marks.into_iter().map(|m| m.scope).collect()));
+        }
+        pending.permits.push(load.permit);
+        Ok(())
+    }
+
+    /// One batch: as many whole records as fit, duplicates collapsed.
+    async fn apply(&mut self, pending: &mut Pending) -> Result<(), WriterError> {
+        while pending.records.front().is_some_and(|(offset, _)| *offset < self.next_offset) {
+            pending.records.pop_front(); // applied before a restart
+        }
+        let Some((first, _)) = pending.records.front() else { return Ok(()) };
+        if *first > self.next_offset {
+            let (topic, lane) = (self.topic.clone(), self.lane);
+            return Err(WriterError::Gap { topic, lane, wanted: self.next_offset, found: *first });
+        }
+        let plan = self.shared.context.plan.clone();
+        let target = plan.target(&self.target).expect("lanes are made of the plan's targets");
+        let (keys, new, taken) = collect(&pending.records, &target.folds(), self.size);
+        let sql = TargetSql::new(&plan, target, self.shared.context.database.control());
+        let claim = Claim::Lane { lane: self.lane, topic: &self.topic, old: self.next_offset, new };
+        let started = Instant::now();
+        let mut backoff = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(Duration::from_millis(50))
+            .with_max_delay(Duration::from_secs(5))
+            .without_max_times()
+            .build();
+        let applied = loop {
+            match self.once(&sql, &keys, &claim).await {
+                Ok(applied) => break applied,
+                Err(e) if e.is_transient() => {
+                    self.shared.metrics.retries.fetch_add(1, Relaxed);
+                    tracing::warn!(target = %self.target, lane = self.lane, error = %e, "the batch is tried again");
+                    let pause = backoff.next().unwrap_or(Duration::from_secs(5));
+                    tokio::select! {
+                        () = self.stop.cancelled() => return Ok(()),
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
+                Err(source) => return Err(WriterError::Apply { target: self.target.clone(), source }),
+            }
+        };
+        match applied {
+            Applied::Done(outcome) => {
+                self.done(keys.len(), &outcome, started.elapsed());
+                pending.records.drain(..taken);
+                self.next_offset = new;
+            }
+            Applied::Fenced => self.resume().await?,
+        }
+        Ok(())
+    }
+
+    async fn once(&self, sql: &TargetSql<'_>, keys: &[Key], claim: &Claim<'_>) -> Result<Applied, DbError> {
+        let mut loan = self.shared.sessions.take().await?;
+        let applied = process(&self.shared.context, &mut loan.worker, sql, Scopes::Keys(keys), claim).await;
+        // A session that failed is not used again: whatever it holds ends with it.
+        if applied.is_ok() {
+            self.shared.sessions.give_back(loan);
+        }
+        applied
+    }
+
+    fn done(&mut self, scopes: usize, outcome: &Outcome, took: Duration) {
+        self.shared.metrics.applied(scopes as u64, outcome);
+        let budget = self.shared.context.lock_budget;
+        if took > budget && scopes >= self.size / 2 {
+            self.size = (self.size / 2).max(LEAST);
+        } else if took < budget / 2 && scopes == self.size {
+            self.size = (self.size * 3 / 2).min(MOST);
+        }
+        tracing::trace!(target = %self.target, lane = self.lane, scopes, changed = outcome.changed, ?took, "applied");
+    }
+
+    /// Somebody else has moved the lane: go on from where it stands, unless it is of another incarnation.
+    async fn resume(&mut self) -> Result<(), WriterError> {
+        self.shared.metrics.fenced.fetch_add(1, Relaxed);
+        self.next_offset =
+            next_offset(&self.shared.context, &self.target, self.lane, &self.topic).await?;
+        tracing::warn!(target = %self.target, lane = self.lane, self.next_offset, "fenced: another writer moved the lane");
+        Ok(())
+    }
+}
+
+/// Where the lane stands, if it belongs to this topic.
+pub async fn next_offset(context: &Context, target: &str, lane: u32, topic: &str) -> Result<u64, WriterError> {
+    let failed = |source| WriterError::Lane { target: target.into(), lane, source };
+    let lanes = loop {
+        let read = async {
+            let mut session = context.database.session().await?;
+            lane::of_target(&mut session, &context.database, target).await
+        };
+        match read.await {
+            Ok(lanes) => break lanes,
+            Err(e) if e.class == Class::Connection => tokio::time::sleep(Duration::from_millis(200)).await,
+            Err(e) => return Err(failed(e)),
+        }
+    };
+    let Some(found) = lanes.into_iter().find(|l| l.lane == lane) else {
+        return Err(WriterError::NoLane { target: target.into(), lane });
+    };
+    if found.topic != topic {
+        return Err(WriterError::Replaced { target: target.into(), lane, found: found.topic });
+    }
+    Ok(found.next_offset)
+}
+
+/// Distinct scopes of the first records, the offset after them, and how many records they are. At least one record.
+fn collect(
+    records: &std::collections::VecDeque<(u64, Vec<Key>)>,
+    folds: &[Fold],
+    size: usize,
+) -> (Vec<Key>, u64, usize) {
+    let exact: Vec<Fold> = folds.iter().map(|f| if *f == Fold::Unspread { Fold::Exact } else { *f }).collect();
+    let mut seen = std::collections::HashSet::new();
+    let mut keys = Vec::new();
+    let (mut new, mut taken) = (0, 0);
+    for (offset, scopes) in records {
+        if taken > 0 && keys.len() + scopes.len() > size {
+            break;
+        }
+        for scope in scopes {
+            if seen.insert(Fold::key(&exact, scope)) {
+                keys.push(scope.clone());
+            }
+        }
+        (new, taken) = (offset + 1, taken + 1);
+    }
+    // Locks are taken in key order, so that two writers of one table meet in the same order.
+    keys.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    (keys, new, taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use change::Cell;
+
+    fn key(v: u64) -> Key {
+        Key(vec![Cell::UInt(v)])
+    }
+
+    #[test]
+    fn a_batch_takes_whole_records_and_each_scope_once() {
+        let records = [(5, vec![key(3), key(1)]), (6, vec![key(3)]), (7, vec![key(9), key(8), key(7)])].into();
+        assert_eq!(collect(&records, &[Fold::Exact], 4), (vec![key(1), key(3)], 7, 2));
+        assert_eq!(collect(&records, &[Fold::Exact], 0), (vec![key(1), key(3)], 6, 1), "never an empty batch");
+        assert_eq!(collect(&records, &[Fold::Exact], 100).2, 3);
+    }
+
+    #[test]
+    fn scopes_that_the_collation_calls_equal_are_one() {
+        let text = |s: &str| Key(vec![Cell::Text(s.into())]);
+        let records = [(0, vec![text("a"), text("A "), text("b")])].into();
+        assert_eq!(collect(&records, &[Fold::AsciiInsensitive], 10).0.len(), 2);
+        assert_eq!(collect(&records, &[Fold::Unspread], 10).0.len(), 3, "both spellings are looked up");
+    }
+}

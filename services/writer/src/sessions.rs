@@ -1,0 +1,60 @@
+//! Sessions with their staging tables, shared by the lanes. A lane that finds none free lets its marks pile up, which
+//! makes its next batch larger: that is how the writer adapts to load.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mysql::{Database, DbError, Session};
+use plan::sql::TargetSql;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub struct Sessions {
+    database: Database,
+    free: Mutex<Vec<Worker>>,
+    permits: Arc<Semaphore>,
+}
+
+/// A session and the staging tables that it has.
+pub struct Worker {
+    pub session: Session,
+    staged: HashSet<String>,
+}
+
+/// A worker on loan. It goes back only by [`Loan::give_back`]: one that failed in mid-transaction is dropped, and the
+/// server rolls back.
+pub struct Loan {
+    pub worker: Worker,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Sessions {
+    pub fn new(database: Database, most: usize) -> Self {
+        Self { database, free: Mutex::default(), permits: Arc::new(Semaphore::new(most)) }
+    }
+
+    pub async fn take(&self) -> Result<Loan, DbError> {
+        let permit = self.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let worker = match free {
+            Some(worker) => worker,
+            None => Worker { session: self.database.session().await?, staged: HashSet::new() },
+        };
+        Ok(Loan { worker, _permit: permit })
+    }
+
+    pub fn give_back(&self, loan: Loan) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(loan.worker);
+    }
+}
+
+impl Worker {
+    /// Sees to it that the session has the target's staging table. Outside a transaction only.
+    pub async fn prepare(&mut self, sql: &TargetSql<'_>) -> Result<(), DbError> {
+        let staging = sql.staging();
+        if !self.staged.contains(staging.name()) {
+            self.session.execute(&staging.create()).await?;
+            self.staged.insert(staging.name().to_string());
+        }
+        Ok(())
+    }
+}
