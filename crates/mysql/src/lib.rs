@@ -1,6 +1,7 @@
 //! The edge to the database: the only crate that opens connections, and the only one that knows error numbers.
 
 pub mod catalog;
+pub mod control;
 mod database;
 mod error;
 mod maps;
