@@ -1,9 +1,11 @@
 //! The bus: durable, partitioned, at-least-once. Two implementations behind one trait: Kafka, and in-process.
 
 pub mod in_process;
+pub mod kafka;
 pub mod topic;
 
 pub use in_process::InProcess;
+pub use kafka::Kafka;
 pub use topic::Topics;
 
 use async_trait::async_trait;
