@@ -1,12 +1,13 @@
 -- The control schema: everything that Crossfade remembers, apart from the id maps.
+-- A migration may be interrupted between two statements and run again: each of them must stand a repetition.
 
-CREATE TABLE meta (
+CREATE TABLE IF NOT EXISTS meta (
   name   VARCHAR(64) NOT NULL PRIMARY KEY,
-  value  TEXT NOT NULL
+  value  LONGTEXT NOT NULL
 );
 
 -- One row per source. `epoch` and `beat` are the fence against a second reader (C1).
-CREATE TABLE reader (
+CREATE TABLE IF NOT EXISTS reader (
   source         VARCHAR(64) NOT NULL PRIMARY KEY,
   epoch          BIGINT UNSIGNED NOT NULL DEFAULT 0,
   beat           BIGINT UNSIGNED NOT NULL DEFAULT 0,
@@ -15,7 +16,7 @@ CREATE TABLE reader (
 );
 
 -- What the background fence has proved: everything up to here is applied, except the parked scopes (C5).
-CREATE TABLE applied (
+CREATE TABLE IF NOT EXISTS applied (
   source       VARCHAR(64) NOT NULL PRIMARY KEY,
   position     TEXT NULL,
   incarnation  BIGINT UNSIGNED NOT NULL DEFAULT 0,
@@ -24,14 +25,14 @@ CREATE TABLE applied (
 );
 
 -- Rows that `wait` and the verifier write: their commit is the barrier whose position is fenced.
-CREATE TABLE barrier (
+CREATE TABLE IF NOT EXISTS barrier (
   id  INT UNSIGNED NOT NULL PRIMARY KEY,
   n   BIGINT UNSIGNED NOT NULL DEFAULT 0
 );
-INSERT INTO barrier (id, n) VALUES (1, 0);
+INSERT INTO barrier (id, n) VALUES (1, 0) ON DUPLICATE KEY UPDATE n = n;
 
 -- One row per partition of a target's last topic: the lock and the offset of C4.
-CREATE TABLE lane (
+CREATE TABLE IF NOT EXISTS lane (
   target       VARCHAR(64) NOT NULL,
   lane         INT UNSIGNED NOT NULL,
   topic        VARCHAR(249) NOT NULL,
@@ -41,7 +42,7 @@ CREATE TABLE lane (
 );
 
 -- A report (the value is NULL and we say why) or a parked scope (its rows stay as they are).
-CREATE TABLE exceptions (
+CREATE TABLE IF NOT EXISTS exceptions (
   id              BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   target_table    VARCHAR(64) NOT NULL,
   scope_key       VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
@@ -64,12 +65,12 @@ CREATE TABLE exceptions (
   KEY ix_exceptions_closed (closed_at)
 );
 
-CREATE VIEW open_exceptions AS
+CREATE OR REPLACE VIEW open_exceptions AS
   SELECT target_table, scope_key, column_name, reason, missing_entity, missing_id, since
   FROM exceptions WHERE closed_at IS NULL;
 
 -- Scopes to be marked again: parked ones on their way back, repairs, operators' redrives. The mapper takes them.
-CREATE TABLE redrive (
+CREATE TABLE IF NOT EXISTS redrive (
   id        BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   target    VARCHAR(64) NOT NULL,
   scope     JSON NOT NULL,
@@ -80,7 +81,7 @@ CREATE TABLE redrive (
 );
 
 -- A pass over all scopes of a target, in key order. `done_to` moves in the transaction of the chunk.
-CREATE TABLE pass (
+CREATE TABLE IF NOT EXISTS pass (
   id          BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   target      VARCHAR(64) NOT NULL,
   kind        ENUM('ids','rows') NOT NULL,
@@ -101,7 +102,7 @@ CREATE TABLE pass (
 );
 
 -- Two spellings of one UUID: the first keeps its bytes, the other got derived ones.
-CREATE TABLE id_collision (
+CREATE TABLE IF NOT EXISTS id_collision (
   entity     VARCHAR(64) NOT NULL,
   legacy_id  VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   wanted     BINARY(16) NOT NULL,
@@ -111,7 +112,7 @@ CREATE TABLE id_collision (
 );
 
 -- Each running service says how it is, once a second.
-CREATE TABLE service (
+CREATE TABLE IF NOT EXISTS service (
   name      VARCHAR(32) NOT NULL,
   instance  VARCHAR(64) NOT NULL,
   state     VARCHAR(16) NOT NULL,
@@ -121,7 +122,7 @@ CREATE TABLE service (
 );
 
 -- Differences that the verifier has seen; values never stand here, only digests.
-CREATE TABLE finding (
+CREATE TABLE IF NOT EXISTS finding (
   id          BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   target      VARCHAR(64) NOT NULL,
   scope_key   VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
@@ -135,7 +136,7 @@ CREATE TABLE finding (
   KEY ix_finding_open (target, closed_at)
 );
 
-CREATE TABLE verdict (
+CREATE TABLE IF NOT EXISTS verdict (
   target      VARCHAR(64) NOT NULL PRIMARY KEY,   -- '' for the whole
   verdict     ENUM('ready','not_ready','unknown') NOT NULL,
   body        JSON NOT NULL,
@@ -145,7 +146,7 @@ CREATE TABLE verdict (
 );
 
 -- A row here holds everything that writes: `crossfade pause`.
-CREATE TABLE hold (
+CREATE TABLE IF NOT EXISTS hold (
   id     INT UNSIGNED NOT NULL PRIMARY KEY,
   since  DATETIME(6) NOT NULL,
   who    VARCHAR(190) NOT NULL
