@@ -193,7 +193,7 @@ impl Column {
             }
             Kind::Float => Cell::Double(f32::from_bits(uint_le(value) as u32).into()),
             Kind::Double => Cell::Double(f64::from_bits(uint_le(value))),
-            Kind::Year => Cell::UInt(temporal::year(uint_le(value) as u8)),
+            Kind::Year => Cell::Text(format!("{:04}", temporal::year(uint_le(value) as u8))),
             Kind::Bit { .. } => Cell::Bytes(value.to_vec()),
             Kind::Decimal { precision, scale } => {
                 text(decimal::text(value, *precision, *scale), "not a DECIMAL")?

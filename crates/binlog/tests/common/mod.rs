@@ -1,0 +1,100 @@
+//! A real server: `CROSSFADE_TEST_DATABASE`, by default the development server at
+//! `mysql://cf:cf@127.0.0.1:33100`. It must log rows with full images and full metadata.
+#![allow(dead_code)]
+
+use std::collections::HashMap;
+
+use binlog::{Event, Flavour, Header, Projection, TableMap, Wanted};
+use change::RowChange;
+use futures::StreamExt;
+use mysql_async::prelude::Queryable;
+use mysql_async::{BinlogStreamRequest, Conn, Opts, Row};
+
+pub async fn connect() -> Conn {
+    let url =
+        std::env::var("CROSSFADE_TEST_DATABASE").unwrap_or_else(|_| "mysql://cf:cf@127.0.0.1:33100".into());
+    let opts = Opts::from_url(url.trim_end_matches('/')).expect("a URL");
+    let mut conn = Conn::new(opts).await.expect("a server");
+    conn.query_drop("SET time_zone='+00:00', sql_mode='NO_BACKSLASH_ESCAPES', character_set_results=utf8mb4")
+        .await
+        .unwrap();
+    conn
+}
+
+/// An empty schema of this name.
+pub async fn schema(conn: &mut Conn, name: &str) {
+    conn.query_drop(format!("CREATE OR REPLACE DATABASE {name} CHARACTER SET utf8mb4")).await.unwrap();
+    conn.query_drop(format!("USE {name}")).await.unwrap();
+}
+
+/// Where the binlog ends now.
+pub async fn end(conn: &mut Conn) -> (String, u64) {
+    let row: Row = conn.query_first("SHOW MASTER STATUS").await.unwrap().expect("a binlog");
+    (row.get(0).unwrap(), row.get(1).unwrap())
+}
+
+pub struct Raw {
+    pub header: Header,
+    pub body: Vec<u8>,
+    pub event: mysql_async::binlog::events::Event,
+}
+
+/// All events from there to the present end.
+pub async fn events(from: &(String, u64)) -> Vec<Raw> {
+    let conn = {
+        let mut conn = connect().await;
+        conn.query_drop("SET @mariadb_slave_capability=4").await.unwrap();
+        conn
+    };
+    let request = BinlogStreamRequest::new(rand_id())
+        .with_filename(from.0.as_bytes())
+        .with_pos(from.1)
+        .with_non_blocking();
+    let mut stream = conn.get_binlog_stream(request).await.unwrap();
+    let mut out = Vec::new();
+    while let Some(event) = stream.next().await {
+        let event = event.unwrap();
+        let h = event.header();
+        let header = Header {
+            timestamp: h.timestamp(),
+            code: h.event_type_raw(),
+            server_id: h.server_id(),
+            flags: h.flags_raw(),
+        };
+        out.push(Raw { header, body: event.data().to_vec(), event });
+    }
+    out
+}
+
+fn rand_id() -> u32 {
+    let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
+    0x4000_0000 | nanos
+}
+
+/// Changes of one table, every column published, read as `read` says (all columns if empty).
+pub fn changes(raw: &[Raw], schema: &str, table: &str, fill: &[String], read: &[String]) -> Vec<RowChange> {
+    let mut out = Vec::new();
+    let mut projections: HashMap<u64, Projection> = HashMap::new();
+    for raw in raw {
+        match Event::parse(Flavour::MariaDb, &raw.header, &raw.body).unwrap() {
+            Event::TableMap(body) => {
+                let (id, name) = TableMap::peek(body).unwrap();
+                projections.remove(&id);
+                if (name.schema.as_str(), name.table.as_str()) == (schema, table) {
+                    let map = TableMap::parse(body).unwrap();
+                    let all: Vec<String> = map.columns.iter().map(|c| c.name.clone()).collect();
+                    let read = if read.is_empty() { &all } else { read };
+                    let wanted = Wanted { published: &all, read, fill };
+                    projections.insert(id, Projection::new(map, wanted).unwrap());
+                }
+            }
+            Event::Rows(rows) => {
+                if let Some(p) = projections.get(&rows.table_id) {
+                    p.changes(&rows, &mut out).unwrap();
+                }
+            }
+            _ => {}
+        }
+    }
+    out
+}
