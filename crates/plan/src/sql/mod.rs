@@ -18,7 +18,7 @@ pub use identity::IdentitySql;
 pub use route::{changed_relation, lookup};
 pub use scopes::{Range, ScopeTable, Scopes};
 pub use staging::Staging;
-pub use wanted::{Flag, Wanted};
+pub use wanted::{Flag, Unmapped, Wanted};
 
 use crate::checked::{Checked, Target};
 

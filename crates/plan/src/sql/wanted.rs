@@ -55,6 +55,14 @@ pub struct Wanted {
     pub flagged: Vec<usize>,
 }
 
+/// A query for legacy ids without a map entry.
+#[derive(Clone, Debug)]
+pub struct Unmapped {
+    pub sql: String,
+    /// Per text column of the result: its bit in the mask, and the entity that the id belongs to.
+    pub references: Vec<(u64, String)>,
+}
+
 pub(super) fn raw(sql: impl Into<String>) -> Expr {
     Expr::Identifier(Ident::new(sql.into()))
 }
@@ -105,6 +113,29 @@ impl<'a> TargetSql<'a> {
             self.joins(),
         );
         Wanted { sql, flagged }
+    }
+
+    /// References of these scopes whose parent exists without a map entry: the mask, then one text per reference.
+    /// `None`: the target has no such reference.
+    pub fn unmapped(&self, scopes: Scopes<'_>) -> Option<Unmapped> {
+        let flagged = self.flagged();
+        let mut references = Vec::new();
+        for (bit, j) in flagged.iter().enumerate() {
+            let reference = self.target.columns[*j].reference.as_ref();
+            if let Some(r) = reference.filter(|r| r.map.is_some()) {
+                references.push((1u64 << bit, *j, r.parent.clone()));
+            }
+        }
+        if references.is_empty() {
+            return None;
+        }
+        let texts: Vec<String> = references.iter().map(|(_, j, _)| format!("w.r{j}")).collect();
+        let sql = format!(
+            "SELECT DISTINCT w.unmapped, {} FROM ({}) AS w WHERE w.unmapped <> 0",
+            texts.join(", "),
+            self.wanted(scopes).sql
+        );
+        Some(Unmapped { sql, references: references.into_iter().map(|(bit, _, parent)| (bit, parent)).collect() })
     }
 
     /// The plan's own SELECT over the legacy schema.

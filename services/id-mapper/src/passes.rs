@@ -1,0 +1,131 @@
+//! Id passes: every row of an entity gets its entry, in bulk, before any target is filled.
+//!
+//! The server derives the bytes of a range itself; what is then still without an entry collided and is minted one by one.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use change::Key;
+use mysql::control::{applied, hold, pass};
+use mysql::{DbError, Session};
+use plan::sql::{IdentitySql, Range, ScopeTable, Scopes};
+use service::Context;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::namespace;
+use crate::error::IdMapperError;
+use crate::metrics::Metrics;
+use crate::{mint, needs};
+
+const LOOK: Duration = Duration::from_millis(200);
+
+pub async fn run(context: &Context, metrics: &Metrics, stop: &CancellationToken) -> Result<(), IdMapperError> {
+    let mut session: Option<Session> = None;
+    while !stop.is_cancelled() {
+        match one(context, metrics, stop, &mut session).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(IdMapperError::Mint { source, .. } | IdMapperError::Needs { source, .. }) if source.is_transient() => {
+                tracing::warn!(error = %source, "the id pass is interrupted and goes on");
+                session = None;
+            }
+            Err(e) => return Err(e),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Runs the first open id pass to its end; `false`: there is none that may run.
+async fn one(
+    context: &Context,
+    metrics: &Metrics,
+    stop: &CancellationToken,
+    held: &mut Option<Session>,
+) -> Result<bool, IdMapperError> {
+    let db = &context.database;
+    let failed = |source: DbError| IdMapperError::Needs { target: "pass".into(), source };
+    let mut session = match held.take() {
+        Some(open) => open,
+        None => db.session().await.map_err(failed)?,
+    };
+    let idle = hold::is_held(&mut session, db).await.map_err(failed)?
+        || applied::published(&mut session, db, &context.source).await.map_err(failed)?.is_none();
+    let open = if idle {
+        Vec::new()
+    } else {
+        pass::all(&mut session, db, "state <> 'done' AND kind = 'ids'").await.map_err(failed)?
+    };
+    let Some(mut pass) = open.into_iter().next() else {
+        *held = Some(session);
+        return Ok(false);
+    };
+    let mut size = 2000u64;
+    while !stop.is_cancelled() {
+        if hold::is_held(&mut session, db).await.map_err(failed)? {
+            break;
+        }
+        let started = Instant::now();
+        match chunk(context, metrics, &mut session, &mut pass, size).await? {
+            Chunk::Done => {
+                let ratio = context.chunk_budget.as_secs_f64() / started.elapsed().as_secs_f64().max(0.000_1);
+                size = ((size as f64 * ratio.clamp(0.5, 2.0)) as u64).clamp(100, 20_000);
+            }
+            Chunk::Last | Chunk::Taken => break,
+        }
+    }
+    *held = Some(session);
+    Ok(true)
+}
+
+enum Chunk {
+    Done,
+    Last,
+    Taken,
+}
+
+/// A range of ids. Entries are only ever added, so a crash between the insert and the pass's place repeats nothing wrong.
+async fn chunk(
+    context: &Context,
+    metrics: &Metrics,
+    session: &mut Session,
+    pass: &mut pass::Pass,
+    size: u64,
+) -> Result<Chunk, IdMapperError> {
+    let (db, plan) = (&context.database, &context.plan);
+    let Some(entity) = plan.entities.iter().find(|e| e.map == pass.target) else { return Ok(Chunk::Last) };
+    let failed = |source| IdMapperError::Mint { entity: entity.table.clone(), source };
+    let sql = IdentitySql::new(plan, entity);
+    let table = ScopeTable { table: entity.table.clone(), columns: vec![entity.key.clone()] };
+    let end = session.row(&table.boundary(&plan.schema, pass.done_to.as_ref(), size)).await.map_err(failed)?;
+    let high = match end {
+        Some(row) => Some(Key(vec![row.cell(0, &entity.key).map_err(failed)?])),
+        None => None,
+    };
+    let range = Range { low: pass.done_to.clone(), high: high.clone() };
+    let namespace = namespace(context, entity);
+    let mut minted = 0;
+    if let Some(derive) = namespace.sql(&sql.key_expression(), &entity.key, plan.flavour) {
+        minted += mint::insert(session, &sql.insert_range(Scopes::Range(&range), &derive)).await.map_err(failed)?;
+    }
+    let left = needs::of_entity(session, &sql, Scopes::Range(&range)).await.map_err(failed)?;
+    if !left.is_empty() {
+        let done = mint::mint(session, db, plan, entity, &namespace, &left).await?;
+        minted += done.ids;
+        metrics.collisions.fetch_add(done.collisions, Relaxed);
+    }
+    metrics.minted.fetch_add(minted, Relaxed);
+    if !pass::advance(session, db, pass, high.as_ref()).await.map_err(failed)? {
+        return Ok(Chunk::Taken);
+    }
+    pass::count(session, db, pass.id, size.min(minted.max(1)), minted).await.map_err(failed)?;
+    if high.is_none() {
+        tracing::info!(entity = %entity.table, "id pass done");
+        return Ok(Chunk::Last);
+    }
+    pass.done_to = high;
+    Ok(Chunk::Done)
+}
