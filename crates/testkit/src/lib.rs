@@ -1,2 +1,3 @@
+pub mod churn;
 pub mod connect;
 pub mod sample;

@@ -6,7 +6,7 @@
 mod template;
 
 use anyhow::{Context, Result, ensure};
-use sqlx::mysql::MySqlConnection;
+use mysql::Session;
 
 use crate::connect;
 
@@ -124,11 +124,7 @@ impl Counts {
 /// Makes the schema named in the URL if it is missing, with the legacy tables in it, and no rows.
 pub async fn schema(url: &str) -> Result<()> {
     let mut db = connect::creating(url).await?;
-    let present: i64 = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'requests'",
-    )
-    .fetch_one(&mut db)
-    .await?;
+    let present = connect::number(&mut db, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'requests'").await?;
     if present == 0 {
         connect::script(&mut db, LEGACY_SCHEMA).await.context("legacy schema")?;
     }
@@ -140,7 +136,7 @@ pub async fn schema(url: &str) -> Result<()> {
 pub async fn load(url: &str, scale: f64, seed: u64) -> Result<Counts> {
     schema(url).await?;
     let mut db = connect::to(url).await?;
-    let present: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM requests").fetch_one(&mut db).await?;
+    let present = connect::number(&mut db, "SELECT COUNT(*) FROM requests").await?;
     ensure!(
         present == 0,
         "the schema already holds {present} requests: load the sample into an empty schema"
@@ -165,7 +161,7 @@ pub async fn load(url: &str, scale: f64, seed: u64) -> Result<Counts> {
 }
 
 /// A temporary table with the numbers from 1 to `most`.
-async fn numbers(db: &mut MySqlConnection, most: u64) -> Result<()> {
+async fn numbers(db: &mut Session, most: u64) -> Result<()> {
     let digits = "SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 \
                   UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9";
     let places = most.to_string().len();
