@@ -1,5 +1,6 @@
 //! The bus: durable, partitioned, at-least-once. Two implementations behind one trait: Kafka, and in-process.
 
+pub mod fence;
 pub mod in_process;
 pub mod kafka;
 pub mod topic;

@@ -18,7 +18,7 @@ use crate::{mint, needs, passes};
 
 /// The namespace of an entity's derived UUIDs.
 pub fn namespace(context: &Context, entity: &Entity) -> Namespace {
-    Namespace::new(context.namespace, &entity.table)
+    Namespace::of(context.namespace, &entity.table)
 }
 
 pub async fn run(context: Context, metrics: Arc<Metrics>, stop: CancellationToken) -> Result<(), IdMapperError> {

@@ -16,5 +16,5 @@ pub enum IdMapperError {
     #[error("mint ids of `{entity}`: {source}")]
     Mint { entity: String, source: DbError },
     #[error("`{entity}`: {count} ids could not be given a UUID after {attempts} salted attempts; look at `{map}` for entries that somebody else wrote")]
-    Exhausted { entity: String, map: String, count: usize, attempts: u32 },
+    Exhausted { entity: String, map: String, count: usize, attempts: usize },
 }

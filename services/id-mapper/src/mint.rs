@@ -22,7 +22,7 @@ use crate::error::IdMapperError;
 /// Rows in one INSERT.
 const ROWS: usize = 1000;
 /// Salts that are tried before somebody has to look.
-const SALTS: u32 = 16;
+const SALTS: usize = 16;
 
 /// What minting came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -51,7 +51,7 @@ pub async fn mint(
         for some in missing.chunks(ROWS) {
             let rows: Vec<(Cell, [u8; 16])> = some
                 .iter()
-                .map(|id| (id.clone(), *namespace.derive_salted(id, salt).as_bytes()))
+                .filter_map(|id| Some((id.clone(), *candidate(namespace, id, salt)?.as_bytes())))
                 .collect();
             insert(session, &sql.insert(&rows)).await.map_err(failed)?;
         }
@@ -75,6 +75,11 @@ pub async fn mint(
         count: missing.len(),
         attempts: SALTS,
     })
+}
+
+/// The `salt`-th UUID to be tried for an id. `None`: no possible key.
+fn candidate(namespace: &Namespace, id: &Cell, salt: usize) -> Option<uuid::Uuid> {
+    ids::candidates(*namespace, id).nth(salt)
 }
 
 /// An autocommitted insert; a deadlock between minters is tried again.
@@ -141,7 +146,7 @@ async fn record(
     let given: HashMap<Vec<u8>, Vec<u8>> = entries(session, sql, &ids).await?.into_iter().collect();
     for id in &ids {
         let Some(uuid) = given.get(id.to_string().as_bytes()) else { continue };
-        let wanted = namespace.derive_salted(id, 0);
+        let Some(wanted) = candidate(namespace, id, 0) else { continue };
         session
             .execute(&format!(
                 "INSERT INTO {} (entity, legacy_id, wanted, given, seen_at) VALUES ({}, {}, {}, {}, NOW(6)) ON DUPLICATE KEY UPDATE seen_at = seen_at",

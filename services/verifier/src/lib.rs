@@ -1,1 +1,13 @@
+//! The verifier: proves how far the targets follow, compares them with the plan, and gives the verdict.
 
+pub mod app;
+pub mod compare;
+pub mod confirm;
+pub mod error;
+pub mod fence;
+pub mod identity;
+pub mod pass;
+pub mod verdict;
+
+pub use app::run;
+pub use error::VerifierError;

@@ -37,7 +37,9 @@ impl TargetSql<'_> {
     }
 
     fn digest(&self, keys: &[String], from: &str, value: impl Fn(usize) -> String) -> Digest {
-        let scopes = self.target.scope.iter().zip(keys).map(|(s, k)| self.field(&s.source_column, k));
+        // A shadow row carries its scope in its own columns; a parallel row is bound by its primary key.
+        let own = if self.target.kind == TargetKind::Parallel { keys } else { &[] };
+        let scopes = self.target.scope.iter().zip(own).map(|(s, k)| self.field(&s.source_column, k));
         let values = self.target.columns.iter().enumerate().map(|(j, c)| match c.policy {
             Policy::Sync => self.field(&c.column, &value(j)),
             Policy::Fill => format!("{} IS NULL", value(j)),

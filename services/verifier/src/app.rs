@@ -1,0 +1,67 @@
+//! Wires the verifier: the background fence, and passes one after another.
+
+use std::time::Duration;
+
+use mysql::Session;
+use service::Context;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::VerifierError;
+use crate::fence;
+use crate::pass::Pass;
+
+/// How the verifier paces itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Rest between two passes; zero: no passes, only the fence.
+    pub interval: Duration,
+    /// Share of the time that a comparison may take of the database, 0 to 1.
+    pub share: f64,
+}
+
+pub async fn run(context: Context, pace: Pace, stop: CancellationToken) -> Result<(), VerifierError> {
+    let stop = stop.child_token();
+    let fencing = fence::run(&context, &stop);
+    let passing = passes(&context, pace, &stop);
+    let both = async { tokio::try_join!(fencing, passing).map(drop) };
+    both.await
+}
+
+async fn passes(context: &Context, pace: Pace, stop: &CancellationToken) -> Result<(), VerifierError> {
+    if pace.interval.is_zero() {
+        return Ok(());
+    }
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(pace.interval) => {}
+        }
+        let one = async {
+            let mut session: Session = context.database.session().await.map_err(VerifierError::Control)?;
+            if fence::under_way(context, &mut session).await?.0 > 0 {
+                return Ok(());
+            }
+            let pass = Pass {
+                db: &context.database,
+                plan: &context.plan,
+                source: &context.source,
+                include_deferred: context.include_deferred,
+                only: Vec::new(),
+                repair: true,
+                rest: 1.0 / pace.share.clamp(0.01, 1.0) - 1.0,
+                valid: pace.interval * 3 + Duration::from_secs(600),
+            };
+            let verdict = pass.run(&mut session).await?;
+            tracing::info!(verdict = verdict.verdict.name(), "verification pass done");
+            Ok(())
+        };
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            done = one => match done {
+                Ok(()) => {}
+                Err(e) if VerifierError::is_transient(&e) => tracing::warn!(error = %e, "the pass is tried again"),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Confirming a difference (C8): it counts only if it outlives two proofs that everything is applied.
+//!
+//! A difference that is merely on its way disappears once what was committed before it is applied: so each round commits a
+//! barrier, waits until it is proved to be applied, and reads again. A scope that changes in every round is *unstable*:
+//! about it nothing is said.
+
+use std::time::{Duration, Instant};
+
+use change::{Key, Position};
+use mysql::control::{applied, exceptions, redrive};
+use mysql::{Database, Session};
+use plan::quote;
+use plan::sql::TargetSql;
+
+use crate::compare::{self, Difference};
+use crate::error::VerifierError;
+
+/// Rounds in which both digests must stay as they were.
+const STABLE: u32 = 2;
+/// Rounds before a scope is called unstable.
+const ROUNDS: u32 = 8;
+/// Time to wait for one proof.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Scopes compared in one statement.
+const SOME: usize = 500;
+
+#[derive(Debug, Default)]
+pub struct Confirmed {
+    pub differences: Vec<Difference>,
+    pub unstable: Vec<Key>,
+}
+
+/// Waits until everything that is committed now is proved to be applied.
+pub async fn settle(session: &mut Session, db: &Database, source: &str, patience: Duration) -> Result<Position, VerifierError> {
+    let barrier = applied::barrier(session, db).await.map_err(VerifierError::Control)?;
+    reach(session, db, source, &barrier, patience).await?;
+    Ok(barrier)
+}
+
+/// Waits until this position is proved to be applied.
+pub async fn reach(
+    session: &mut Session,
+    db: &Database,
+    source: &str,
+    wanted: &Position,
+    patience: Duration,
+) -> Result<(), VerifierError> {
+    let began = Instant::now();
+    loop {
+        let now = applied::read(session, db, source).await.map_err(VerifierError::Control)?.unwrap_or_default();
+        if now.position.as_ref().is_some_and(|p| p.reaches(wanted)) {
+            return Ok(());
+        }
+        if began.elapsed() > patience {
+            return Err(VerifierError::NotApplied {
+                wanted: wanted.to_string(),
+                seconds: patience.as_secs(),
+                at: now.waits_for.unwrap_or_else(|| "cdc-reader".into()),
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until no scope is on its way back by itself (busy, without id, being repaired).
+pub async fn drained(session: &mut Session, db: &Database, patience: Duration) -> Result<bool, VerifierError> {
+    let began = Instant::now();
+    while redrive::waiting(session, db).await.map_err(VerifierError::Control)? > 0 {
+        if began.elapsed() > patience {
+            return Ok(false);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(true)
+}
+
+/// Which of these differences are real. Parked scopes are left out: they count by themselves.
+pub async fn confirm(
+    session: &mut Session,
+    db: &Database,
+    source: &str,
+    sql: &TargetSql<'_>,
+    candidates: Vec<Difference>,
+) -> Result<Confirmed, VerifierError> {
+    let failed = |source| VerifierError::Compare { target: sql.target.table.clone(), source };
+    let folds = sql.target.folds();
+    let mut confirmed = Confirmed::default();
+    let mut open: Vec<(Difference, u32)> = candidates.into_iter().map(|d| (d, 0)).collect();
+    for _ in 0..ROUNDS {
+        if open.is_empty() {
+            break;
+        }
+        settle(session, db, source, PATIENCE).await?;
+        let keys: Vec<Key> = open.iter().map(|(d, _)| d.scope.clone()).collect();
+        let mut now = Vec::new();
+        for some in keys.chunks(SOME) {
+            now.extend(compare::scopes(session, sql, some).await.map_err(failed)?);
+        }
+        let mut still = Vec::new();
+        for (before, count) in open {
+            let id = exceptions::identity(&folds, &before.scope);
+            let found = now.iter().find(|d| exceptions::identity(&folds, &d.scope) == id);
+            let Some(found) = found.cloned() else { continue };
+            let count = if found.pair == before.pair { count + 1 } else { 0 };
+            if count >= STABLE { confirmed.differences.push(found) } else { still.push((found, count)) }
+        }
+        open = still;
+    }
+    confirmed.unstable = open.into_iter().map(|(d, _)| d.scope).collect();
+    let parked = parked(session, db, sql, confirmed.differences.iter().map(|d| &d.scope)).await.map_err(failed)?;
+    confirmed.differences.retain(|d| !parked.contains(&exceptions::identity(&folds, &d.scope)));
+    Ok(confirmed)
+}
+
+async fn parked(
+    session: &mut Session,
+    db: &Database,
+    sql: &TargetSql<'_>,
+    scopes: impl Iterator<Item = &Key>,
+) -> Result<Vec<Vec<u8>>, mysql::DbError> {
+    let folds = sql.target.folds();
+    let open = exceptions::of_scopes(session, db, &sql.target.table, &folds, scopes).await?;
+    Ok(open
+        .iter()
+        .filter(|o| o.exception.kind == exceptions::Kind::Parked)
+        .map(|o| exceptions::identity(&folds, &o.exception.scope))
+        .collect())
+}
+
+/// Writes findings down and sends their scopes through the pipeline again.
+pub async fn repair(
+    session: &mut Session,
+    db: &Database,
+    sql: &TargetSql<'_>,
+    findings: &[Difference],
+) -> Result<(), mysql::DbError> {
+    let target = &sql.target.table;
+    for some in findings.chunks(200) {
+        let rows: Vec<String> = some
+            .iter()
+            .map(|d| {
+                let key: String = d.scope.text().chars().take(512).collect();
+                let digest = |side: &[String]| {
+                    side.first().map_or("NULL".into(), |h| format!("UNHEX({})", quote::text(h)))
+                };
+                let kind = match (d.pair.wanted.is_empty(), d.pair.present.is_empty()) {
+                    (false, true) => "missing",
+                    (true, false) => "extra",
+                    _ => "different",
+                };
+                format!(
+                    "({}, {}, '{kind}', 'confirmed', {}, {}, NOW(6))",
+                    quote::text(target),
+                    quote::text(&key),
+                    digest(&d.pair.wanted),
+                    digest(&d.pair.present)
+                )
+            })
+            .collect();
+        session
+            .execute(&format!(
+                "INSERT INTO {} (target, scope_key, kind, state, wanted, present, seen_at) VALUES {}",
+                db.control_table("finding"),
+                rows.join(", ")
+            ))
+            .await?;
+    }
+    redrive::ask(session, db, target, findings.iter().map(|d| &d.scope), "repair", 0).await
+}
+
+/// Closes the open findings of a target whose scopes are equal again; `left` are those that are not.
+pub async fn close_findings(
+    session: &mut Session,
+    db: &Database,
+    target: &str,
+    left: &[Difference],
+) -> Result<(), mysql::DbError> {
+    let keys: Vec<String> =
+        left.iter().map(|d| quote::text(&d.scope.text().chars().take(512).collect::<String>())).collect();
+    let except = if keys.is_empty() { String::new() } else { format!(" AND scope_key NOT IN ({})", keys.join(",")) };
+    session
+        .execute(&format!(
+            "UPDATE {} SET state = 'repaired', closed_at = NOW(6) WHERE target = {} AND closed_at IS NULL{except}",
+            db.control_table("finding"),
+            quote::text(target)
+        ))
+        .await
+        .map(drop)
+}

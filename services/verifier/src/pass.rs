@@ -1,0 +1,196 @@
+//! One verification pass: every range of every target, confirmation, repair by marks, and the verdict.
+//!
+//! It needs the database only: the fence's proof is read from the control schema. So `crossfade verify --once` runs
+//! anywhere, beside the service.
+
+use std::time::Duration;
+
+use change::Key;
+use mysql::control::pass::Kind;
+use mysql::{Database, DbError, Session};
+use plan::checked::{Checked, Target};
+use plan::quote;
+use plan::sql::{Range, Scopes, TargetSql};
+
+use crate::compare::{self, Difference};
+use crate::confirm;
+use crate::error::VerifierError;
+use crate::identity;
+use crate::verdict::{self, Deferred, TargetEvidence, TargetVerdict, Verdict};
+
+/// Scopes in one comparison.
+const SIZE: u64 = 2000;
+/// Differences of one target that a pass repairs; more is a finding about the pipeline, not about rows.
+const REPAIRS: usize = 20_000;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Pass<'a> {
+    pub db: &'a Database,
+    pub plan: &'a Checked,
+    pub source: &'a str,
+    pub include_deferred: bool,
+    /// Only these targets; the overall verdict then stays as it was.
+    pub only: Vec<String>,
+    pub repair: bool,
+    /// Rest between two comparisons, as a multiple of the time that the last one took.
+    pub rest: f64,
+    /// How long the verdict holds.
+    pub valid: Duration,
+}
+
+impl Pass<'_> {
+    fn targets(&self) -> impl Iterator<Item = &Target> {
+        let runs = |t: &&Target| self.include_deferred || t.defer.is_none();
+        let asked = |t: &&Target| self.only.is_empty() || self.only.contains(&t.table);
+        self.plan.targets.iter().filter(runs).filter(asked)
+    }
+
+    /// Runs the pass and stores the verdicts.
+    pub async fn run(&self, session: &mut Session) -> Result<Verdict, VerifierError> {
+        let mut targets = Vec::new();
+        for target in self.targets() {
+            targets.push(self.target(session, target).await?);
+        }
+        let position = confirm::settle(session, self.db, self.source, PATIENCE).await?;
+        let maps = identity::judge(session, self.plan).await.map_err(VerifierError::Control)?;
+        let deferred = self.plan.targets.iter().filter(|t| !self.include_deferred && t.defer.is_some());
+        let deferred = deferred
+            .filter_map(|t| t.defer.as_ref().map(|d| (t, d)))
+            .map(|(t, d)| Deferred { target: t.table.clone(), reason: d.reason.clone(), review_by: d.review_by.clone() })
+            .collect();
+        let all = verdict::of_all(position.to_string(), targets, maps, deferred);
+        self.store(session, &all).await.map_err(VerifierError::Control)?;
+        Ok(all)
+    }
+
+    async fn target(&self, session: &mut Session, target: &Target) -> Result<TargetVerdict, VerifierError> {
+        let failed = |source| VerifierError::Compare { target: target.table.clone(), source };
+        let sql = TargetSql::new(self.plan, target, self.db.control());
+        let mut evidence = TargetEvidence {
+            target: target.table.clone(),
+            risk: format!("{:?}", target.risk).to_lowercase(),
+            ..TargetEvidence::default()
+        };
+        let candidates = self.compare(session, &sql, &mut evidence).await.map_err(failed)?;
+        let confirmed = confirm::confirm(session, self.db, self.source, &sql, candidates).await?;
+        evidence.found = confirmed.differences.len() as u64;
+        evidence.unstable = confirmed.unstable.len() as u64;
+        let left = self.repair(session, &sql, confirmed.differences).await?;
+        evidence.confirmed = left.len() as u64;
+        confirm::close_findings(session, self.db, &target.table, &left).await.map_err(failed)?;
+        if let Some(query) = sql.strangers() {
+            evidence.strangers = session.rows(&query).await.map_err(failed)?.len() as u64;
+        }
+        self.counts(session, &mut evidence).await.map_err(failed)?;
+        if evidence.found > 0 && evidence.confirmed == 0 {
+            // The rows that were repaired count now.
+            evidence.present_rows = evidence.wanted_rows;
+        }
+        Ok(verdict::of_target(evidence))
+    }
+
+    /// Walks all ranges; gives what differed at first sight.
+    async fn compare(
+        &self,
+        session: &mut Session,
+        sql: &TargetSql<'_>,
+        evidence: &mut TargetEvidence,
+    ) -> Result<Vec<Difference>, DbError> {
+        let table = sql.scope_table();
+        let mut candidates = Vec::new();
+        let mut low: Option<Key> = None;
+        loop {
+            let end = session.row(&table.boundary(&self.plan.schema, low.as_ref(), SIZE)).await?;
+            let high = match end {
+                Some(row) => {
+                    let cells = table.columns.iter().enumerate().map(|(i, c)| row.cell(i, c));
+                    Some(Key(cells.collect::<Result<_, _>>()?))
+                }
+                None => None,
+            };
+            let range = Range { low: low.take(), high: high.clone() };
+            let began = std::time::Instant::now();
+            let compared = compare::range(session, sql, Scopes::Range(&range)).await?;
+            evidence.wanted_rows += compared.wanted;
+            evidence.present_rows += compared.present;
+            candidates.extend(compared.differences);
+            if high.is_none() {
+                evidence.complete = true;
+                return Ok(candidates);
+            }
+            low = high;
+            if self.rest > 0.0 {
+                tokio::time::sleep(began.elapsed().mul_f64(self.rest)).await;
+            }
+        }
+    }
+
+    /// Sends what differs through the pipeline again; gives what differs still.
+    async fn repair(
+        &self,
+        session: &mut Session,
+        sql: &TargetSql<'_>,
+        found: Vec<Difference>,
+    ) -> Result<Vec<Difference>, VerifierError> {
+        if found.is_empty() || !self.repair || found.len() > REPAIRS {
+            return Ok(found);
+        }
+        let failed = |source| VerifierError::Compare { target: sql.target.table.clone(), source };
+        tracing::warn!(target = %sql.target.table, scopes = found.len(), "differences are repaired by marks");
+        confirm::repair(session, self.db, sql, &found).await.map_err(failed)?;
+        confirm::drained(session, self.db, PATIENCE).await?;
+        let again = confirm::confirm(session, self.db, self.source, sql, found).await?;
+        Ok(again.differences)
+    }
+
+    async fn counts(&self, session: &mut Session, evidence: &mut TargetEvidence) -> Result<(), DbError> {
+        let target = quote::text(&evidence.target);
+        let sql = format!(
+            "SELECT COALESCE(SUM(kind = 'parked' AND waived_at IS NULL), 0), COALESCE(SUM(kind = 'report'), 0) FROM {} WHERE target_table = {target} AND closed_at IS NULL",
+            self.db.control_table("exceptions"),
+        );
+        if let Some(row) = session.row(&sql).await? {
+            evidence.parked = row.u64(0)?.unwrap_or_default();
+            evidence.reports = row.u64(1)?.unwrap_or_default();
+        }
+        let sql = format!(
+            "SELECT COUNT(*) > 0 AND SUM(state <> 'done') = 0 FROM {} WHERE target = {target} AND kind = '{}'",
+            self.db.control_table("pass"),
+            Kind::Rows.name(),
+        );
+        let done = session.row(&sql).await?;
+        evidence.backfilled = done.map(|r| r.bool(0)).transpose()?.flatten().unwrap_or(false);
+        Ok(())
+    }
+
+    async fn store(&self, session: &mut Session, all: &Verdict) -> Result<(), DbError> {
+        let mut rows: Vec<(String, &str, String)> = all
+            .targets
+            .iter()
+            .map(|t| (t.evidence.target.clone(), t.verdict.name(), json(t)))
+            .collect();
+        if self.only.is_empty() {
+            rows.push((String::new(), all.verdict.name(), json(all)));
+        }
+        let values: Vec<String> = rows
+            .iter()
+            .map(|(target, verdict, body)| {
+                format!(
+                    "({}, '{verdict}', {}, {}, NOW(6), NOW(6) + INTERVAL {} SECOND)",
+                    quote::text(target),
+                    quote::text(body),
+                    quote::text(&all.position),
+                    self.valid.as_secs()
+                )
+            })
+            .collect();
+        session
+            .execute(&format!("REPLACE INTO {} (target, verdict, body, position, made_at, expires_at) VALUES {}", self.db.control_table("verdict"), values.join(", ")))
+            .await
+            .map(drop)
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|e| unreachable!("evidence is always JSON: {e}"))
+}

@@ -1,0 +1,190 @@
+//! The verdict: from evidence to an answer. Pure, and never optimistic (P11): what was not seen is "unknown".
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::MapEvidence;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Ready,
+    Unknown,
+    NotReady,
+}
+
+impl Answer {
+    pub fn name(self) -> &'static str {
+        match self {
+            Answer::Ready => "ready",
+            Answer::Unknown => "unknown",
+            Answer::NotReady => "not_ready",
+        }
+    }
+}
+
+/// Why the answer is not "ready", and who has to do what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    pub criterion: String,
+    pub answer: Answer,
+    pub detail: String,
+    pub next_step: String,
+}
+
+/// What was seen of one target in a full pass.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TargetEvidence {
+    pub target: String,
+    pub risk: String,
+    /// Every row pass that was ordered is done.
+    pub backfilled: bool,
+    pub wanted_rows: u64,
+    pub present_rows: u64,
+    /// Differences that outlived two proofs, before any repair.
+    pub found: u64,
+    /// Of these, those that differ still.
+    pub confirmed: u64,
+    pub unstable: u64,
+    /// Rows that no scope leads to.
+    pub strangers: u64,
+    pub parked: u64,
+    /// Missing parents, values that do not fit, ambiguous rows: explained, and not counted against the target.
+    pub reports: u64,
+    /// The pass covered every scope.
+    pub complete: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct TargetVerdict {
+    pub verdict: Answer,
+    #[serde(flatten)]
+    pub evidence: TargetEvidence,
+    pub reasons: Vec<Reason>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Deferred {
+    pub target: String,
+    pub reason: String,
+    pub review_by: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Verdict {
+    pub schema_version: u32,
+    pub verdict: Answer,
+    /// Everything up to here was applied when the pass ended.
+    pub position: String,
+    pub targets: Vec<TargetVerdict>,
+    pub id_maps: Vec<MapEvidence>,
+    pub deferred: Vec<Deferred>,
+    pub reasons: Vec<Reason>,
+}
+
+fn reason(criterion: &str, answer: Answer, detail: String, next_step: &str) -> Reason {
+    Reason { criterion: criterion.into(), answer, detail, next_step: next_step.into() }
+}
+
+pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
+    use Answer::{NotReady, Unknown};
+    let e = &evidence;
+    let mut reasons = Vec::new();
+    if !e.backfilled {
+        reasons.push(reason("backfill", NotReady, "the backfill is not done".into(), "wait: `crossfade status --watch`"));
+    }
+    if !e.complete {
+        reasons.push(reason("coverage", Unknown, "the pass did not cover every scope".into(), "`crossfade verify --once`"));
+    }
+    if e.confirmed > 0 {
+        let detail = format!("{} scopes differ and stay different", e.confirmed);
+        reasons.push(reason("rows equal", NotReady, detail, "find who writes these columns; then `crossfade verify --once`"));
+    }
+    if e.confirmed == 0 && e.unstable == 0 && e.parked == 0 && e.complete && e.wanted_rows != e.present_rows {
+        let detail = format!("{} rows wanted, {} present while rows were changing", e.wanted_rows, e.present_rows);
+        reasons.push(reason("counts", Unknown, detail, "`crossfade verify --once`"));
+    }
+    if e.strangers > 0 {
+        let detail = format!("{} rows that no legacy row leads to", e.strangers);
+        reasons.push(reason("no extra rows", NotReady, detail, "delete them, or find who writes the table"));
+    }
+    if e.unstable > 0 {
+        let detail = format!("{} scopes changed in every round", e.unstable);
+        reasons.push(reason("rows equal", Unknown, detail, "verify again when they change less often"));
+    }
+    if e.parked > 0 {
+        let detail = format!("{} scopes are parked", e.parked);
+        reasons.push(reason("no open exceptions", NotReady, detail, "`crossfade exceptions list --parked`, then redrive or waive"));
+    }
+    let verdict = reasons.iter().map(|r| r.answer).max().unwrap_or(Answer::Ready);
+    TargetVerdict { verdict, evidence, reasons }
+}
+
+pub fn of_all(
+    position: String,
+    targets: Vec<TargetVerdict>,
+    id_maps: Vec<MapEvidence>,
+    deferred: Vec<Deferred>,
+) -> Verdict {
+    let mut reasons = Vec::new();
+    for map in &id_maps {
+        if !map.bijection {
+            let detail = format!("the map of {} is not a bijection", map.entity);
+            reasons.push(reason("id maps", Answer::NotReady, detail, "find who wrote into the map; it must be mended by hand"));
+        }
+        if map.uncovered > 0 {
+            let detail = format!("{} rows of {} have no UUID", map.uncovered, map.entity);
+            reasons.push(reason("id maps", Answer::NotReady, detail, "wait, or `crossfade backfill --again`"));
+        }
+    }
+    let worst = targets.iter().map(|t| t.verdict).chain(reasons.iter().map(|r| r.answer)).max();
+    let verdict = worst.unwrap_or(Answer::Unknown);
+    Verdict { schema_version: 1, verdict, position, targets, id_maps, deferred, reasons }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> TargetEvidence {
+        TargetEvidence {
+            target: "t".into(),
+            backfilled: true,
+            complete: true,
+            wanted_rows: 3,
+            present_rows: 3,
+            ..TargetEvidence::default()
+        }
+    }
+
+    #[test]
+    fn only_complete_and_equal_is_ready() {
+        assert_eq!(of_target(good()).verdict, Answer::Ready);
+        for (evidence, answer) in [
+            (TargetEvidence { backfilled: false, ..good() }, Answer::NotReady),
+            (TargetEvidence { complete: false, ..good() }, Answer::Unknown),
+            (TargetEvidence { confirmed: 1, ..good() }, Answer::NotReady),
+            (TargetEvidence { strangers: 1, ..good() }, Answer::NotReady),
+            (TargetEvidence { unstable: 1, ..good() }, Answer::Unknown),
+            (TargetEvidence { parked: 1, ..good() }, Answer::NotReady),
+            (TargetEvidence { parked: 1, unstable: 1, ..good() }, Answer::NotReady),
+            (TargetEvidence { present_rows: 2, ..good() }, Answer::Unknown),
+        ] {
+            let verdict = of_target(evidence.clone());
+            assert_eq!(verdict.verdict, answer, "{evidence:?}");
+            assert!(!verdict.reasons.is_empty());
+        }
+        assert_eq!(of_target(TargetEvidence { reports: 9, found: 2, ..good() }).verdict, Answer::Ready);
+    }
+
+    #[test]
+    fn nothing_seen_is_unknown() {
+        assert_eq!(of_all(String::new(), vec![], vec![], vec![]).verdict, Answer::Unknown);
+    }
+
+    #[test]
+    fn a_map_with_holes_is_not_ready() {
+        let map = MapEvidence { entity: "users".into(), entries: 1, bijection: true, uncovered: 1 };
+        let all = of_all(String::new(), vec![of_target(good())], vec![map], vec![]);
+        assert_eq!(all.verdict, Answer::NotReady);
+    }
+}
