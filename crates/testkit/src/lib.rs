@@ -1,3 +1,9 @@
+//! What tests need and production never sees: real servers, bounded waits, samples of rows, load.
+
 pub mod churn;
 pub mod connect;
+pub mod ports;
 pub mod sample;
+pub mod servers;
+pub mod skip;
+pub mod wait;
