@@ -24,5 +24,5 @@ pub use error::BinlogError;
 pub use event::{Event, Flavour, Gtid, Header, Query};
 pub use projection::{Counts, Projection, Wanted};
 pub use rows::{Rows, RowsKind};
-pub use statement::{Statement, mentions};
+pub use statement::{Statement, created_table, first_words, mentions};
 pub use table::TableMap;

@@ -14,7 +14,7 @@ pub enum Statement {
     Truncate(Option<(Option<String>, String)>),
     /// Changes rows, in statement format.
     Dml,
-    /// May change rows by what it calls: SELECT, CALL, DO, SET.
+    /// May change rows by what it calls: SELECT, CALL, DO.
     Opaque,
     /// Anything else: the shape of something may have changed.
     Ddl,
@@ -42,7 +42,16 @@ impl Statement {
                 Statement::Truncate(name.and_then(|n| words.qualified(n)))
             }
             "INSERT" | "REPLACE" | "UPDATE" | "DELETE" | "LOAD" | "WITH" => Statement::Dml,
-            "SELECT" | "CALL" | "DO" | "SET" | "EXECUTE" | "HANDLER" => Statement::Opaque,
+            "SELECT" | "CALL" | "DO" | "EXECUTE" | "HANDLER" => Statement::Opaque,
+            // SET STATEMENT variable = value FOR statement
+            "SET" if words.is("STATEMENT") => {
+                while let Some(word) = words.next() {
+                    if word.eq_ignore_ascii_case("FOR") {
+                        return Statement::of(words.rest);
+                    }
+                }
+                Statement::Opaque
+            }
             _ => Statement::Ddl,
         }
     }
@@ -53,6 +62,28 @@ pub fn mentions(sql: &str, name: &str) -> bool {
     let fold = |s: &str| s.to_lowercase().replace("``", "`").replace("\"\"", "\"");
     // A text in another character set than UTF-8 does not show the name as we know it.
     (!name.is_ascii() && !sql.is_ascii()) || fold(sql).contains(&fold(name))
+}
+
+/// The first words in upper case, comments left out; quoted names come with their quotes.
+pub fn first_words(sql: &str, n: usize) -> Vec<String> {
+    let mut words = Words { rest: sql };
+    std::iter::from_fn(|| words.next()).take(n).map(str::to_uppercase).collect()
+}
+
+/// The table that a CREATE TABLE makes: schema (if given) and name. `None` for any other statement.
+pub fn created_table(sql: &str) -> Option<(Option<String>, String)> {
+    let mut words = Words { rest: sql };
+    words.take("CREATE")?;
+    if words.take("OR").is_some() {
+        words.take("REPLACE")?;
+    }
+    words.take("TABLE")?;
+    if words.take("IF").is_some() {
+        words.take("NOT")?;
+        words.take("EXISTS")?;
+    }
+    let first = words.next()?;
+    words.name(first)
 }
 
 /// Words, quoted names and single signs, comments left out.
@@ -84,15 +115,22 @@ impl<'a> Words<'a> {
         self.clone().next().is_none_or(|w| w == ";")
     }
 
-    /// The name that starts with `first`, with its schema if it has one. `None` unless nothing unexpected follows.
-    fn qualified(&mut self, first: &str) -> Option<(Option<String>, String)> {
+    fn take(&mut self, word: &str) -> Option<()> {
+        self.is(word).then(|| self.next())?.map(|_| ())
+    }
+
+    /// The name that starts with `first`, with its schema if it has one.
+    fn name(&mut self, first: &str) -> Option<(Option<String>, String)> {
         let first = unquote(first)?;
-        let name = if self.is(".") {
-            self.next();
-            (Some(first), unquote(self.next()?)?)
-        } else {
-            (None, first)
-        };
+        if self.take(".").is_some() {
+            return Some((Some(first), unquote(self.next()?)?));
+        }
+        Some((None, first))
+    }
+
+    /// The same, unless something unexpected follows.
+    fn qualified(&mut self, first: &str) -> Option<(Option<String>, String)> {
+        let name = self.name(first)?;
         (self.end() || self.is("WAIT") || self.is("NOWAIT")).then_some(name)
     }
 
@@ -160,6 +198,8 @@ mod tests {
             ("/* app */ -- why\n delete from t", Statement::Dml),
             ("/*!40000 ALTER TABLE t DISABLE KEYS */", Statement::Ddl),
             ("SELECT f()", Statement::Opaque),
+            ("SET STATEMENT max_statement_time = 1 FOR UPDATE t SET a = 1", Statement::Dml),
+            ("SET PASSWORD FOR u = 'x'", Statement::Ddl),
             ("", Statement::Ddl),
             ("COMMIT ALTER 1 t", Statement::Ddl),
         ] {
@@ -175,6 +215,15 @@ mod tests {
         assert_eq!(Statement::of("TRUNCATE \"app\" . users WAIT 3"), t(Some("app"), "users"));
         assert_eq!(Statement::of("TRUNCATE `broken"), Statement::Truncate(None));
         assert_eq!(Statement::of("TRUNCATE a b"), Statement::Truncate(None));
+    }
+
+    #[test]
+    fn the_table_that_is_created() {
+        let named = |sql| created_table(sql).map(|(_, n)| n);
+        assert_eq!(named("create or replace table if not exists app.`x` (a int)").as_deref(), Some("x"));
+        assert_eq!(named("CREATE TABLE y SELECT * FROM users").as_deref(), Some("y"));
+        assert_eq!(named("CREATE VIEW v AS SELECT 1"), None);
+        assert_eq!(first_words("/* a */ drop  index `i` ON t", 3), ["DROP", "INDEX", "`I`"]);
     }
 
     #[test]

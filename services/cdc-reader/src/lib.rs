@@ -1,1 +1,25 @@
+//! The reader: from the source's binlog to `changes.<table>`, publishing only what is visible already.
+//!
+//! ```text
+//! feed: binlog stream → events → transactions → batches ──channel──► publish: barrier → append → acks → position
+//! ```
+//!
+//! `publish.rs` holds the protocol and the argument for it; `feed.rs` decides nothing about visibility, it only reads.
 
+mod batch;
+mod beat;
+mod context;
+mod error;
+mod feed;
+mod judge;
+mod publish;
+mod schema;
+mod seat;
+mod source;
+mod status;
+mod tables;
+
+pub use context::{Context, Settings};
+pub use error::ReaderError;
+pub use publish::Reader;
+pub use status::Status;

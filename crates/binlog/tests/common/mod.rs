@@ -1,6 +1,6 @@
 //! A real server: `CROSSFADE_TEST_DATABASE`, by default the development server at
 //! `mysql://cf:cf@127.0.0.1:33100`. It must log rows with full images and full metadata.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::collections::HashMap;
 

@@ -1,0 +1,87 @@
+//! The shape of the watched columns, as the server's catalog has it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mysql::{Database, DbError, Row};
+use plan::quote;
+
+use crate::seat::patient;
+use crate::tables::{Problem, Watched};
+
+/// Type, collation and generation expression of each watched column, by table and lower-case name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shapes(BTreeMap<(String, String), String>);
+
+impl Shapes {
+    pub async fn read(database: &Database, watched: &[Watched]) -> Result<Shapes, DbError> {
+        let Some(first) = watched.first() else { return Ok(Shapes(BTreeMap::new())) };
+        let names: Vec<String> = watched.iter().map(|w| quote::text(&w.name.table)).collect();
+        let sql = format!(
+            "SELECT table_name, column_name, \
+             CONCAT_WS(' ', column_type, CONCAT('COLLATE ', collation_name), generation_expression) \
+             FROM information_schema.columns WHERE table_schema = {} AND table_name IN ({})",
+            quote::text(&first.name.schema),
+            names.join(", ")
+        );
+        let rows = ask(database, &sql).await?;
+        let mut shapes = BTreeMap::new();
+        for row in rows {
+            let text = |i| row.text(i).map(|t| t.unwrap_or_default().to_owned());
+            let (table, column) = (text(0)?, text(1)?.to_lowercase());
+            let is_watched = watched.iter().any(|w| w.name.table == table && w.looks_at(&column));
+            if is_watched {
+                shapes.insert((table, column), text(2)?);
+            }
+        }
+        Ok(Shapes(shapes))
+    }
+
+    /// The first column of `self` that is another one now.
+    pub fn difference(&self, now: &Shapes) -> Option<Problem> {
+        let (place, was) = self.0.iter().find(|(place, was)| now.0.get(*place) != Some(*was))?;
+        let (table, column) = place.clone();
+        let now = now.0.get(place).cloned().unwrap_or_else(|| "no such column".into());
+        Some(Problem::Changed { table, column, was: was.clone(), now })
+    }
+}
+
+impl Watched {
+    fn looks_at(&self, column: &str) -> bool {
+        [&self.published, &self.read, &self.fill]
+            .into_iter()
+            .flatten()
+            .any(|c| c.eq_ignore_ascii_case(column))
+    }
+}
+
+/// Is there a trigger in this schema? One could write a planned table for a statement that does not name it.
+pub(crate) async fn has_triggers(database: &Database, schema: &str) -> Result<bool, DbError> {
+    let sql = format!(
+        "SELECT 1 FROM information_schema.triggers WHERE trigger_schema = {} LIMIT 1",
+        quote::text(schema)
+    );
+    Ok(!ask(database, &sql).await?.is_empty())
+}
+
+/// Asks in a session made for it, as it happens a few times a year, and again while the database is away.
+async fn ask(database: &Database, sql: &str) -> Result<Vec<Row>, DbError> {
+    let mut waits = patient();
+    loop {
+        let answer = match database.session().await {
+            Ok(mut session) => {
+                let rows = session.rows(sql).await;
+                session.close().await;
+                rows
+            }
+            Err(e) => Err(e),
+        };
+        match answer {
+            Err(e) if e.is_transient() => {
+                tracing::warn!(error = %e, "the catalog cannot be read; trying again")
+            }
+            other => return other,
+        }
+        tokio::time::sleep(waits.next().unwrap_or(Duration::from_secs(5))).await;
+    }
+}

@@ -1,0 +1,126 @@
+//! The reader's row in the control schema: epoch, beat and position. One statement is barrier, record and fence.
+
+use std::time::{Duration, Instant};
+
+use backon::BackoffBuilder;
+use change::Position;
+use mysql::{Database, DbError, Session};
+use plan::quote;
+
+use crate::error::ReaderError;
+
+pub(crate) struct Seat {
+    database: Database,
+    session: Session,
+    source: String,
+    pub epoch: u64,
+    /// Our last committed beat. The server's may be higher by one that we took for lost.
+    beat: u64,
+    /// The position of the last beat.
+    pub saved: Position,
+}
+
+impl Seat {
+    /// Takes the source over from whoever read it, and says where reading starts.
+    pub async fn take(database: &Database, source: &str) -> Result<Seat, ReaderError> {
+        let mut session = database.session().await?;
+        let table = database.control_table("reader");
+        let name = quote::text(source);
+        session.begin().await?;
+        session
+            .execute(&format!(
+                "INSERT INTO {table} (source) VALUES ({name}) ON DUPLICATE KEY UPDATE source = source"
+            ))
+            .await?;
+        let row = session
+            .row(&format!("SELECT epoch, beat, position FROM {table} WHERE source = {name} FOR UPDATE"))
+            .await?;
+        let lost = || DbError::new("take the reader's seat", mysql::Class::Missing, "the row is gone");
+        let row = row.ok_or_else(lost)?;
+        let epoch = row.u64(0)?.unwrap_or_default() + 1;
+        let beat = row.u64(1)?.unwrap_or_default();
+        let saved = row.text(2)?.map(str::parse::<Position>).transpose();
+        let saved =
+            saved.map_err(|problem| ReaderError::SavedPosition { source_name: source.into(), problem })?;
+        session.execute(&format!("UPDATE {table} SET epoch = {epoch} WHERE source = {name}")).await?;
+        session.commit().await?;
+
+        let begins = saved.is_none();
+        let mut seat = Seat {
+            database: database.clone(),
+            session,
+            source: source.into(),
+            epoch,
+            beat,
+            saved: saved.unwrap_or_default(),
+        };
+        if begins {
+            // Read first, then written: the write is committed behind everything up to this position, so all of it is
+            // visible to whoever starts after us.
+            let row = seat.session.row("SELECT @@GLOBAL.gtid_binlog_pos").await?;
+            let text = row.as_ref().map(|r| r.text(0)).transpose()?.flatten().unwrap_or_default();
+            let start = text
+                .parse()
+                .map_err(|problem| ReaderError::SavedPosition { source_name: source.into(), problem })?;
+            seat.beat(&start).await?;
+        }
+        Ok(seat)
+    }
+
+    /// Commits a beat that records `position`. Returns its number, and when its commit was known.
+    ///
+    /// Errors that pass are waited for; a reader that has been deposed learns it here.
+    pub async fn beat(&mut self, position: &Position) -> Result<(u64, Instant), ReaderError> {
+        let statement = format!(
+            "UPDATE {} SET beat = beat + 1, position = {}, beat_at = NOW(6) WHERE source = {} AND epoch = {}",
+            self.database.control_table("reader"),
+            quote::text(&position.to_string()),
+            quote::text(&self.source),
+            self.epoch
+        );
+        let mut waits = patient();
+        loop {
+            let error = match self.session.execute(&statement).await {
+                Ok(0) => {
+                    return Err(ReaderError::Deposed { source_name: self.source.clone(), epoch: self.epoch });
+                }
+                Ok(_) => {
+                    self.beat += 1;
+                    self.saved.clone_from(position);
+                    return Ok((self.beat, Instant::now()));
+                }
+                Err(e) if e.is_transient() => e,
+                Err(e) => return Err(e.into()),
+            };
+            tracing::warn!(%error, "the beat failed; trying again");
+            tokio::time::sleep(waits.next().unwrap_or(Duration::from_secs(5))).await;
+            if !self.session.is_open() {
+                match self.database.session().await {
+                    Ok(session) => self.session = session,
+                    Err(e) if e.is_transient() => continue,
+                    Err(e) => return Err(e.into()),
+                }
+            }
+        }
+    }
+
+    /// Seconds since 1970 by the server's clock; `None` if it cannot be had now.
+    pub async fn server_time(&mut self) -> Option<u64> {
+        let row = self.session.row("SELECT CAST(UNIX_TIMESTAMP() AS UNSIGNED)").await.ok()??;
+        row.u64(0).ok()?
+    }
+
+    pub async fn close(self) {
+        self.session.close().await;
+    }
+}
+
+/// Waits between tries: from 100 ms to 5 s, with jitter, without end.
+pub(crate) fn patient() -> impl Iterator<Item = Duration> + Send {
+    backon::ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(5))
+        .with_jitter()
+        .without_max_times()
+        .build()
+}

@@ -1,0 +1,181 @@
+//! Which tables the reader looks at, and how the binlog describes them at this place.
+
+use std::collections::HashMap;
+
+use binlog::{BinlogError, Charset, Kind, Projection, TableMap, Wanted};
+use change::{Fold, TableName};
+use plan::catalog::Column;
+use plan::checked::Checked;
+
+/// More table maps than this are forgotten at the start of a transaction; each transaction sends its own anyway.
+const KNOWN: usize = 4096;
+
+/// A table that the plan reads.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    pub name: TableName,
+    pub topic: String,
+    pub published: Vec<String>,
+    pub columns: Vec<Column>,
+    pub read: Vec<String>,
+    pub fill: Vec<String>,
+    /// Folds of the key columns, which are the first that are published.
+    pub folds: Vec<Fold>,
+}
+
+pub(crate) enum Sight {
+    Ignored,
+    /// Index of the table among the watched.
+    Watched(usize, Box<Projection>),
+    /// The control table `reader`: our own beats come back here.
+    Reader(Box<Projection>),
+    /// The control table `barrier`: somebody waits for the position to move.
+    Barrier,
+}
+
+pub(crate) struct Tables {
+    pub watched: Vec<Watched>,
+    by_name: HashMap<TableName, usize>,
+    control: String,
+    known: HashMap<u64, (Vec<u8>, Sight)>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Problem {
+    Binlog(BinlogError),
+    Changed { table: String, column: String, was: String, now: String },
+}
+
+impl From<BinlogError> for Problem {
+    fn from(e: BinlogError) -> Self {
+        Problem::Binlog(e)
+    }
+}
+
+impl Tables {
+    pub fn new(plan: &Checked, topics: &bus::Topics, control: &str) -> Tables {
+        let watched: Vec<Watched> = plan
+            .watched
+            .iter()
+            .map(|(table, w)| Watched {
+                name: TableName::new(&plan.schema, table),
+                topic: topics.changes(table),
+                published: w.published.iter().map(|c| c.name.clone()).collect(),
+                columns: w.published.clone(),
+                read: w.read.clone(),
+                fill: w.fill.clone(),
+                folds: w.key.iter().map(|c| Fold::of(&c.data_type, c.collation.as_deref())).collect(),
+            })
+            .collect();
+        let by_name = watched.iter().enumerate().map(|(i, w)| (w.name.clone(), i)).collect();
+        Tables { watched, by_name, control: control.into(), known: HashMap::new() }
+    }
+
+    /// Ids mean nothing on another connection.
+    pub fn forget(&mut self) {
+        self.known.clear();
+    }
+
+    /// A transaction starts.
+    pub fn start(&mut self) {
+        if self.known.len() > KNOWN {
+            self.forget();
+        }
+    }
+
+    /// Takes a table map in. Most are the same as before.
+    pub fn map(&mut self, body: &[u8]) -> Result<(), Problem> {
+        let (id, name) = TableMap::peek(body)?;
+        if self.known.get(&id).is_some_and(|(known, _)| known == body) {
+            return Ok(());
+        }
+        let sight = self.sight(&name, body)?;
+        self.known.insert(id, (body.to_vec(), sight));
+        Ok(())
+    }
+
+    pub fn get(&self, id: u64) -> Option<&Sight> {
+        self.known.get(&id).map(|(_, sight)| sight)
+    }
+
+    fn sight(&self, name: &TableName, body: &[u8]) -> Result<Sight, Problem> {
+        if let Some(i) = self.by_name.get(name) {
+            return Ok(Sight::Watched(*i, Box::new(self.watched[*i].project(TableMap::parse(body)?)?)));
+        }
+        if name.schema != self.control {
+            return Ok(Sight::Ignored);
+        }
+        Ok(match name.table.as_str() {
+            // source, epoch, beat: our own migrations make this table.
+            "reader" => {
+                Sight::Reader(Box::new(Projection::by_ordinal(TableMap::parse(body)?, vec![0, 1, 2])?))
+            }
+            "barrier" => Sight::Barrier,
+            _ => Sight::Ignored,
+        })
+    }
+}
+
+impl Watched {
+    fn project(&self, map: TableMap) -> Result<Projection, Problem> {
+        let wanted = Wanted { published: &self.published, read: &self.read, fill: &self.fill };
+        let projection = Projection::new(map, wanted).map_err(|e| match e {
+            BinlogError::NoColumn { table, column } => {
+                let (was, now) = ("this column".into(), "no such column".into());
+                Problem::Changed { table, column, was, now }
+            }
+            other => Problem::Binlog(other),
+        })?;
+        for column in &self.columns {
+            let found = projection.map().columns.iter().find(|c| c.name.eq_ignore_ascii_case(&column.name));
+            if let Some(found) = found.filter(|f| !fits(&f.kind, column)) {
+                return Err(Problem::Changed {
+                    table: self.name.to_string(),
+                    column: column.name.clone(),
+                    was: column.column_type.clone(),
+                    now: format!("binlog type {:?}", found.kind),
+                });
+            }
+        }
+        Ok(projection)
+    }
+}
+
+/// Would a cell of this kind read as one of the column that the plan was checked with? Lengths may differ.
+fn fits(kind: &Kind, column: &Column) -> bool {
+    let integer = |wanted: u8| matches!(kind, Kind::Int { size, unsigned } if *size == wanted && *unsigned == column.is_unsigned());
+    let charset = |found: &Option<Charset>| match (found, column.charset.as_deref()) {
+        (Some(Charset::Utf8), Some("utf8" | "utf8mb3" | "utf8mb4")) => true,
+        (Some(Charset::Latin1), Some("latin1")) | (Some(Charset::Ascii), Some("ascii")) => true,
+        (Some(Charset::Binary), None | Some("binary")) => true,
+        (Some(Charset::Other(_)), _) => true, // refused when it is decoded, with a better message
+        (None, _) => true,                    // the same
+        _ => false,
+    };
+    match column.data_type.as_str() {
+        "tinyint" => integer(1),
+        "smallint" => integer(2),
+        "mediumint" => integer(3),
+        "int" => integer(4),
+        "bigint" => integer(8),
+        "decimal" => matches!(kind, Kind::Decimal { .. }),
+        "float" => *kind == Kind::Float,
+        "double" => *kind == Kind::Double,
+        "year" => *kind == Kind::Year,
+        "date" => *kind == Kind::Date,
+        "time" => matches!(kind, Kind::Time { .. }),
+        "datetime" => matches!(kind, Kind::DateTime { .. }),
+        "timestamp" => matches!(kind, Kind::Timestamp { .. }),
+        "bit" => matches!(kind, Kind::Bit { .. }),
+        "enum" => matches!(kind, Kind::Enum { .. }),
+        "set" => matches!(kind, Kind::Set { .. }),
+        "char" | "binary" => matches!(kind, Kind::Char { charset: c, .. } if charset(c)),
+        "varchar" | "varbinary" => matches!(kind, Kind::VarChar { charset: c, .. } if charset(c)),
+        "tinytext" | "text" | "mediumtext" | "longtext" | "json" | "tinyblob" | "blob" | "mediumblob"
+        | "longblob" => {
+            matches!(kind, Kind::Blob { charset: c, .. } if charset(c))
+        }
+        // UUID and INET6 travel as bytes whose text only the server knows; geometry is no key and no route.
+        _ => false,
+    }
+}
