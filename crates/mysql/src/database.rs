@@ -1,5 +1,6 @@
 //! The source database: how each connection to it is made.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,14 +34,23 @@ pub struct Database {
 #[derive(Debug)]
 struct Inner {
     url: DatabaseUrl,
+    /// Holds the address; read again for each connection.
+    file: Option<PathBuf>,
     control: String,
 }
 
 impl Database {
     pub fn new(url: DatabaseUrl, control_schema: impl Into<String>) -> Self {
-        Self { inner: Arc::new(Inner { url, control: control_schema.into() }) }
+        Self { inner: Arc::new(Inner { url, file: None, control: control_schema.into() }) }
     }
 
+    /// The address stands in a file, which is read again for each new connection: so a password can be changed while
+    /// we run. `url` is what it held at the start.
+    pub fn from_file(url: DatabaseUrl, file: &Path, control_schema: impl Into<String>) -> Self {
+        Self { inner: Arc::new(Inner { url, file: Some(file.into()), control: control_schema.into() }) }
+    }
+
+    /// The address as it was at the start.
     pub fn url(&self) -> &DatabaseUrl {
         &self.inner.url
     }
@@ -63,7 +73,8 @@ impl Database {
     /// A new session. Its default schema is the legacy schema.
     pub async fn session(&self) -> Result<Session, DbError> {
         const DOING: &str = "open a database session";
-        let options = self.options();
+        let url = self.current()?;
+        let options = options(&url);
         let connect = async {
             let mut connection = options.connect().await?;
             sqlx::raw_sql(AssertSqlSafe(SETUP)).execute(&mut connection).await?;
@@ -72,92 +83,108 @@ impl Database {
         match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
             Ok(Ok(connection)) => Ok(Session::new(connection)),
             Ok(Err(e)) => Err(DbError::sqlx(DOING, e)),
-            Err(_) => Err(self.too_slow(DOING)),
+            Err(_) => Err(too_slow(&url, DOING)),
         }
     }
 
     /// A raw connection for the binlog stream, under the same TLS rules. It answers no request for a local file.
     pub async fn binlog_connection(&self) -> Result<mysql_async::Conn, DbError> {
         const DOING: &str = "open a binlog connection";
-        let preferred = self.url().tls().mode == SslMode::Preferred;
+        let url = self.current()?;
+        let preferred = url.tls().mode == SslMode::Preferred;
         let connect = async {
-            match mysql_async::Conn::new(self.binlog_options(true)).await {
+            match mysql_async::Conn::new(binlog_options(&url, true)).await {
                 Err(mysql_async::Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer))
                     if preferred =>
                 {
-                    mysql_async::Conn::new(self.binlog_options(false)).await
+                    mysql_async::Conn::new(binlog_options(&url, false)).await
                 }
                 other => other,
             }
         };
         match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
             Ok(result) => result.map_err(|e| DbError::mysql_async(DOING, e)),
-            Err(_) => Err(self.too_slow(DOING)),
+            Err(_) => Err(too_slow(&url, DOING)),
         }
     }
 
-    fn too_slow(&self, doing: &'static str) -> DbError {
-        let (host, port) = (self.url().host(), self.url().port());
-        let seconds = CONNECT_TIMEOUT.as_secs();
-        DbError::new(doing, Class::Connection, format!("no answer from {host}:{port} within {seconds} s"))
+    fn current(&self) -> Result<DatabaseUrl, DbError> {
+        let Some(file) = &self.inner.file else { return Ok(self.inner.url.clone()) };
+        let wrong = |reason: String| {
+            DbError::new(
+                "read the database's address",
+                Class::Connection,
+                format!("{}: {reason}", file.display()),
+            )
+        };
+        let text = std::fs::read_to_string(file).map_err(|e| wrong(e.to_string()))?;
+        let url: DatabaseUrl = text.parse().map_err(|e: crate::url::UrlError| wrong(e.to_string()))?;
+        if url.schema() != self.schema() {
+            return Err(wrong("it names another schema than at the start; restart to change that".into()));
+        }
+        Ok(url)
     }
+}
 
-    fn options(&self) -> MySqlConnectOptions {
-        let url = self.url();
-        let tls = url.tls();
-        let mut options = MySqlConnectOptions::new()
-            .host(url.host())
-            .port(url.port())
-            .username(url.user())
-            .password(url.password())
-            .database(url.schema())
-            .charset("utf8mb4")
-            .collation("utf8mb4_general_ci")
-            .statement_cache_capacity(0)
-            .ssl_mode(match tls.mode {
-                SslMode::Disabled => MySqlSslMode::Disabled,
-                SslMode::Preferred => MySqlSslMode::Preferred,
-                SslMode::Required => MySqlSslMode::Required,
-                SslMode::VerifyCa => MySqlSslMode::VerifyCa,
-                SslMode::VerifyIdentity => MySqlSslMode::VerifyIdentity,
-            })
-            // The statements hold keys: they never become log lines.
-            .disable_statement_logging();
+fn too_slow(url: &DatabaseUrl, doing: &'static str) -> DbError {
+    let (host, port) = (url.host(), url.port());
+    let seconds = CONNECT_TIMEOUT.as_secs();
+    DbError::new(doing, Class::Connection, format!("no answer from {host}:{port} within {seconds} s"))
+}
+
+fn options(url: &DatabaseUrl) -> MySqlConnectOptions {
+    let tls = url.tls();
+    let mut options = MySqlConnectOptions::new()
+        .host(url.host())
+        .port(url.port())
+        .username(url.user())
+        .password(url.password())
+        .database(url.schema())
+        .charset("utf8mb4")
+        .collation("utf8mb4_general_ci")
+        .statement_cache_capacity(0)
+        .ssl_mode(match tls.mode {
+            SslMode::Disabled => MySqlSslMode::Disabled,
+            SslMode::Preferred => MySqlSslMode::Preferred,
+            SslMode::Required => MySqlSslMode::Required,
+            SslMode::VerifyCa => MySqlSslMode::VerifyCa,
+            SslMode::VerifyIdentity => MySqlSslMode::VerifyIdentity,
+        })
+        // The statements hold keys: they never become log lines.
+        .disable_statement_logging();
+    if let Some(ca) = &tls.ca {
+        options = options.ssl_ca(ca);
+    }
+    if let Some((cert, key)) = &tls.identity {
+        options = options.ssl_client_cert(cert).ssl_client_key(key);
+    }
+    options
+}
+
+fn binlog_options(url: &DatabaseUrl, encrypt: bool) -> OptsBuilder {
+    let tls = url.tls();
+    let ssl = (encrypt && tls.mode != SslMode::Disabled).then(|| {
+        let mut ssl = SslOpts::default()
+            .with_danger_accept_invalid_certs(!matches!(
+                tls.mode,
+                SslMode::VerifyCa | SslMode::VerifyIdentity
+            ))
+            .with_danger_skip_domain_validation(tls.mode != SslMode::VerifyIdentity);
         if let Some(ca) = &tls.ca {
-            options = options.ssl_ca(ca);
+            ssl = ssl.with_root_certs(vec![ca.clone().into()]).with_disable_built_in_roots(true);
         }
         if let Some((cert, key)) = &tls.identity {
-            options = options.ssl_client_cert(cert).ssl_client_key(key);
+            ssl =
+                ssl.with_client_identity(Some(ClientIdentity::new(cert.clone().into(), key.clone().into())));
         }
-        options
-    }
-
-    fn binlog_options(&self, encrypt: bool) -> OptsBuilder {
-        let url = self.url();
-        let tls = url.tls();
-        let ssl = (encrypt && tls.mode != SslMode::Disabled).then(|| {
-            let mut ssl = SslOpts::default()
-                .with_danger_accept_invalid_certs(!matches!(
-                    tls.mode,
-                    SslMode::VerifyCa | SslMode::VerifyIdentity
-                ))
-                .with_danger_skip_domain_validation(tls.mode != SslMode::VerifyIdentity);
-            if let Some(ca) = &tls.ca {
-                ssl = ssl.with_root_certs(vec![ca.clone().into()]).with_disable_built_in_roots(true);
-            }
-            if let Some((cert, key)) = &tls.identity {
-                ssl = ssl
-                    .with_client_identity(Some(ClientIdentity::new(cert.clone().into(), key.clone().into())));
-            }
-            ssl
-        });
-        OptsBuilder::default()
-            .ip_or_hostname(url.host())
-            .tcp_port(url.port())
-            .user(Some(url.user()))
-            .pass(Some(url.password()))
-            .prefer_socket(false)
-            .tcp_keepalive(Some(Duration::from_secs(10)))
-            .ssl_opts(ssl)
-    }
+        ssl
+    });
+    OptsBuilder::default()
+        .ip_or_hostname(url.host())
+        .tcp_port(url.port())
+        .user(Some(url.user()))
+        .pass(Some(url.password()))
+        .prefer_socket(false)
+        .tcp_keepalive(Some(Duration::from_secs(10)))
+        .ssl_opts(ssl)
 }

@@ -8,6 +8,7 @@ mod maps;
 mod migrate;
 mod row;
 mod server;
+mod server_load;
 mod session;
 mod url;
 
@@ -20,5 +21,6 @@ pub use migrate::{
 };
 pub use row::Row;
 pub use server::Server;
+pub use server_load::{Limits, Load, ServerLoad};
 pub use session::{RowStream, Session};
 pub use url::{DatabaseUrl, SslMode, Tls, UrlError};

@@ -24,6 +24,11 @@ impl Row {
         self.len() == 0
     }
 
+    /// The place of the first column of this name, whatever its case: for results whose shape is the server's.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.0.columns().iter().position(|c| sqlx::Column::name(c).eq_ignore_ascii_case(name))
+    }
+
     /// The raw bytes; numbers and times as the text that the database prints. `None`: NULL.
     pub fn bytes(&self, i: usize) -> Option<&[u8]> {
         let raw = self.0.try_get_raw(i).expect("the place stands in the SELECT");

@@ -170,6 +170,7 @@ fn checked(schema: &str, entities: Vec<Entity>) -> Checked {
         entities,
         targets: Vec::new(),
         watched: BTreeMap::new(),
+        required_rows: Vec::new(),
     }
 }
 

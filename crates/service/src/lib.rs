@@ -1,3 +1,18 @@
+//! What every main calls: settings, telemetry, health, heartbeat, and the way out.
 
+mod args;
 mod context;
+mod health;
+mod heartbeat;
+mod metrics;
+mod settings;
+mod shutdown;
+pub mod telemetry;
+
+pub use args::{Args, Value};
 pub use context::Context;
+pub use health::Health;
+pub use heartbeat::{Status, heartbeat};
+pub use metrics::{Kind, Reading, Readings};
+pub use settings::{BusChoice, Log, Settings, SettingsError};
+pub use shutdown::Shutdown;
