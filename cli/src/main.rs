@@ -1,1 +1,185 @@
-fn main() {}
+//! The `crossfade` command.
+
+mod deployment;
+mod exceptions;
+mod hold;
+mod output;
+mod plan_command;
+mod preflight;
+mod progress;
+mod services;
+mod status;
+mod verdict;
+mod verify;
+mod wait;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use output::{Exit, Format};
+use service::{Args, Settings, Shutdown, telemetry};
+
+/// Moves a live MySQL or MariaDB application to new columns and tables while it keeps writing.
+///
+/// Exit codes: 0 yes, 1 a definite no, 2 no answer (wrong usage, no connection, an error).
+#[derive(Debug, Parser)]
+#[command(name = "crossfade", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    args: Args,
+    /// What data looks like on stdout
+    #[arg(long, global = true, env = "CROSSFADE_OUTPUT", value_enum, default_value_t)]
+    output: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs all five services in one process
+    Up,
+    /// Runs one service
+    Service {
+        #[arg(value_enum)]
+        name: services::Name,
+    },
+    /// Checks the server's settings and the accounts' rights, and says how to mend what is wrong
+    Preflight(preflight::Options),
+    /// Checks the Kafka topics, or creates what is missing
+    Topics {
+        /// Create missing topics and lanes
+        #[arg(long)]
+        create: bool,
+    },
+    /// Works on plans
+    #[command(subcommand)]
+    Plan(plan_command::Verb),
+    /// Shows the backfill until it is done; `--again` orders another pass
+    Backfill {
+        /// Only these targets
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Order another pass: it changes nothing if all is well
+        #[arg(long)]
+        again: bool,
+    },
+    /// Holds the backfill
+    Pause,
+    /// Lets it go on
+    Resume,
+    /// 0 once everything committed before the call is applied, backfill included
+    Wait {
+        #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
+        timeout: Duration,
+    },
+    /// Compares the targets with the plan, repairs by marks, and gives the verdict
+    Verify(verify::Options),
+    /// The last verdict, as long as it holds
+    Verdict {
+        /// Of one target
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// Where everything stands
+    Status {
+        /// Again every second
+        #[arg(long)]
+        watch: bool,
+    },
+    /// What could not be computed
+    #[command(subcommand)]
+    Exceptions(exceptions::Verb),
+    /// Prints completions for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli).await {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(e) => {
+            eprintln!("error: {e:#}");
+            ExitCode::from(Exit::NoAnswer.code())
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let format = cli.output;
+    match cli.command {
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "crossfade", &mut std::io::stdout());
+            return Ok(Exit::Yes);
+        }
+        Command::Plan(plan_command::Verb::Schema) => return plan_command::schema(),
+        _ => {}
+    }
+    let settings = Settings::resolve(cli.args)?;
+    let _telemetry = telemetry::start("crossfade", &settings)?;
+    let db = settings.database();
+    match cli.command {
+        Command::Up => up(&settings).await,
+        Command::Service { name } => {
+            let shutdown = Shutdown::on_signals()?;
+            let deployment = deployment::open(&settings, false).await?;
+            services::run(&[name], deployment.context, &settings, &shutdown).await?;
+            Ok(Exit::Yes)
+        }
+        Command::Preflight(options) => preflight::run(&settings, &options, format).await,
+        Command::Topics { create } => {
+            let deployment = deployment::open(&settings, create).await?;
+            let names: Vec<String> =
+                deployment::topic_specs(&deployment.context).into_iter().map(|t| t.name).collect();
+            output::print(format, &names, |n| n.join("\n"))?;
+            Ok(Exit::Yes)
+        }
+        Command::Plan(verb) => plan_command::run(&settings, verb, format).await,
+        Command::Backfill { only, again } => backfill(&settings, &only, again).await,
+        Command::Pause => hold::pause(&db).await,
+        Command::Resume => hold::resume(&db).await,
+        Command::Wait { timeout } => wait::run(&db, &settings.source, timeout, format).await,
+        Command::Verify(options) => verify::run(&settings, &options, format).await,
+        Command::Verdict { only } => verdict::run(&db, only.as_deref(), format).await,
+        Command::Status { watch } => status::run(&db, &settings.source, watch, format).await,
+        Command::Exceptions(verb) => exceptions::run(&db, verb, format).await,
+        Command::Completions { .. } => Ok(Exit::Yes),
+    }
+}
+
+/// All five services in this process, with the backfill's progress.
+async fn up(settings: &Settings) -> anyhow::Result<Exit> {
+    let shutdown = Shutdown::on_signals()?;
+    preflight::must_pass(settings).await?;
+    let deployment = deployment::open(settings, true).await?;
+    let (db, stop) = (settings.database(), shutdown.token());
+    let progress = tokio::spawn(async move {
+        let began = std::time::Instant::now();
+        if let Ok((scanned, changed)) = progress::watch(&db, &stop).await
+            && !stop.is_cancelled()
+        {
+            let took = began.elapsed().as_secs_f64();
+            eprintln!("backfill done: {scanned} scopes scanned, {changed} rows changed, {took:.1} s; the stream goes on");
+        }
+    });
+    let ended = services::run(&services::Name::ALL, deployment.context, settings, &shutdown).await;
+    progress.abort();
+    ended.map(|()| Exit::Yes)
+}
+
+/// The services run the passes; this orders them and looks on.
+async fn backfill(settings: &Settings, only: &[String], again: bool) -> anyhow::Result<Exit> {
+    let shutdown = Shutdown::on_signals()?;
+    let db = settings.database();
+    if again {
+        let mut session = db.session().await?;
+        let plan = deployment::checked_plan(settings, &mut session, &db).await?;
+        let count =
+            deployment::order_again(&mut session, &db, &plan, settings.include_deferred, only).await?;
+        eprintln!("{count} passes ordered");
+    }
+    let (scanned, changed) = progress::watch(&db, &shutdown.token()).await?;
+    eprintln!("backfill: {scanned} scopes scanned, {changed} rows changed in all passes so far");
+    Ok(if shutdown.token().is_cancelled() { Exit::NoAnswer } else { Exit::Yes })
+}

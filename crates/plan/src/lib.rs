@@ -5,3 +5,23 @@ pub mod catalog;
 pub mod checked;
 pub mod quote;
 pub mod sql;
+
+mod access;
+mod allowed;
+mod check;
+mod digest;
+mod kind;
+mod load;
+mod parse;
+mod place;
+mod problem;
+mod raw;
+mod resolve;
+mod watched;
+
+pub use check::{Parameters, check, required_rows};
+pub use load::{RawPlan, load, parse as parse_files};
+pub use problem::{Problem, Problems};
+pub use raw::json_schema;
+mod explain;
+pub use explain::{Explained, explain};

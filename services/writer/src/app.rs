@@ -47,17 +47,21 @@ fn target_of(context: &Context, topic: &str) -> Result<String, BusError> {
 
 type Lanes = HashMap<(String, u32), (mpsc::UnboundedSender<Load>, CancellationToken)>;
 
-/// Runs until `stop`, or until something definite is wrong.
-pub async fn run(context: Context, stop: CancellationToken) -> Result<(), WriterError> {
-    let shared = Arc::new(Shared {
+/// What the lanes of this process share; the counts can be watched through it.
+pub fn share(context: Context) -> Arc<Shared> {
+    Arc::new(Shared {
         sessions: Sessions::new(context.database.clone(), SESSIONS),
-        context: context.clone(),
+        context,
         metrics: Metrics::default(),
-    });
-    run_shared(shared, stop).await
+    })
 }
 
-/// The same with a view on the counts.
+/// Runs until `stop`, or until something definite is wrong.
+pub async fn run(context: Context, stop: CancellationToken) -> Result<(), WriterError> {
+    run_shared(share(context), stop).await
+}
+
+/// The same for what is shared already.
 pub async fn run_shared(shared: Arc<Shared>, stop: CancellationToken) -> Result<(), WriterError> {
     let stop = stop.child_token();
     let mut tasks: JoinSet<Result<(), WriterError>> = JoinSet::new();

@@ -1,0 +1,225 @@
+//! From settings to a running deployment: the checked plan, the control schema, the id maps, the bus, the lanes.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use bus::in_process::Limits;
+use bus::{InProcess, Topics};
+use mysql::control::{applied, lane, pass};
+use mysql::{Database, Session};
+use plan::checked::Checked;
+use plan::quote;
+use service::{BusChoice, Context, Settings};
+
+/// Reads the plan's folder and checks it against the live schema. All problems at once, each with its place.
+pub async fn checked_plan(settings: &Settings, session: &mut Session, db: &Database) -> anyhow::Result<Checked> {
+    let raw = plan::load(&settings.plan).map_err(|p| anyhow::anyhow!("{}", p.render()))?;
+    let catalog = mysql::catalog::load(session, db.schema()).await?;
+    plan::check(&raw, &catalog, &settings.params).map_err(|p| anyhow::anyhow!("{}", p.render()))
+}
+
+/// What a service needs, once the deployment stands.
+pub struct Deployment {
+    pub context: Context,
+}
+
+/// Brings the control schema, the maps, the topics and the lanes into being, or finds them.
+///
+/// `fresh_bus`: the bus begins empty (in-process), so this start is a new incarnation. Otherwise the incarnation that the
+/// lanes are of is joined.
+pub async fn open(settings: &Settings, create: bool) -> anyhow::Result<Deployment> {
+    let db = settings.database();
+    let mut session = db.session().await?;
+    let plan = checked_plan(settings, &mut session, &db).await?;
+    mysql::migrate(&db, &settings.deployment(&plan.digest), false).await?;
+    let catalog = mysql::catalog::load(&mut session, db.schema()).await?;
+    mysql::catalog::store(&mut session, db.control(), &catalog).await?;
+    mysql::ensure_maps(&mut session, &plan).await?;
+    let plan = Arc::new(plan);
+    let before = applied::read(&mut session, &db, &settings.source).await?;
+    let fresh = matches!(settings.bus, BusChoice::InProcess);
+    let incarnation = match &before {
+        Some(applied) if fresh => applied.incarnation + 1,
+        Some(applied) => applied.incarnation,
+        None => 1,
+    };
+    let topics = Topics::new(settings.topic_prefix.clone(), incarnation)?;
+    let mut context = Context {
+        bus: Arc::new(InProcess::new(Limits::default(), |_| Vec::new())),
+        database: db.clone(),
+        plan,
+        topics,
+        source: settings.source.clone(),
+        lanes: settings.lanes,
+        namespace: settings.namespace,
+        include_deferred: settings.include_deferred,
+        lock_budget: settings.lock_budget,
+        chunk_budget: settings.chunk_budget,
+        instance: settings.instance.clone(),
+    };
+    context.bus = match &settings.bus {
+        BusChoice::InProcess => Arc::new(in_process(&context)),
+        BusChoice::Kafka { url, properties, insecure } => {
+            Arc::new(bus::Kafka::connect(bus::kafka::Settings::parse(url, properties, *insecure)?)?)
+        }
+    };
+    let problems = context.bus.topics(&topic_specs(&context), create || fresh).await?;
+    if !problems.is_empty() {
+        bail!("the topics are not as they must be:\n  {}\nCreate what is missing with `crossfade topics --create`", problems.join("\n  "));
+    }
+    if fresh || before.is_none() {
+        reincarnate(&mut session, &context).await?;
+    } else {
+        add_lanes(&mut session, &context).await?;
+    }
+    order_first_passes(&mut session, &context).await?;
+    Ok(Deployment { context })
+}
+
+/// The in-process bus keeps a record until each group that reads its topic has committed it.
+fn in_process(context: &Context) -> InProcess {
+    let (topics, groups) =
+        (context.topics.clone(), ["mapper", "id-mapper", "writer"].map(|s| (s, context.group(s))));
+    let prefix = |kind: &str| format!("{}.{}.{kind}.", topics.prefix(), topics.incarnation());
+    let of_kind = [("mapper", prefix("changes")), ("id-mapper", prefix("mapped")), ("writer", prefix("writes"))];
+    InProcess::new(Limits::default(), move |topic| {
+        of_kind
+            .iter()
+            .filter(|(_, prefix)| topic.starts_with(prefix))
+            .filter_map(|(service, _)| groups.iter().find(|(s, _)| s == service).map(|(_, group)| group.clone()))
+            .collect()
+    })
+}
+
+/// Every topic of the deployment, with its partitions.
+pub fn topic_specs(context: &Context) -> Vec<bus::TopicSpec> {
+    let all = context.changes_topics().into_iter().chain(context.mapped_topics()).chain(context.writes_topics());
+    all.map(|name| bus::TopicSpec { name, partitions: context.lanes }).collect()
+}
+
+fn target_topics(context: &Context) -> Vec<(String, String)> {
+    context.targets().map(|t| (t.table.clone(), context.topics.writes(&t.table))).collect()
+}
+
+async fn reincarnate(session: &mut Session, context: &Context) -> anyhow::Result<()> {
+    let db = &context.database;
+    let proved = applied::read(session, db, &context.source).await?.and_then(|a| a.position);
+    if proved.is_none() {
+        // Nothing was ever proved, so what passes did before is not either: they begin anew.
+        session.execute(&format!("DELETE FROM {}", db.control_table("pass"))).await?;
+    }
+    lane::reincarnate(
+        session,
+        db,
+        &context.source,
+        context.topics.incarnation(),
+        &target_topics(context),
+        context.lanes,
+    )
+    .await
+    .context("begin a new incarnation of the bus")
+}
+
+/// Lanes of targets that are new in the plan.
+async fn add_lanes(session: &mut Session, context: &Context) -> anyhow::Result<()> {
+    let db = &context.database;
+    for (target, topic) in target_topics(context) {
+        let there = lane::of_target(session, db, &target).await?;
+        if there.is_empty() {
+            let rows: Vec<String> = (0..context.lanes)
+                .map(|n| format!("({}, {n}, {})", quote::text(&target), quote::text(&topic)))
+                .collect();
+            let table = db.control_table("lane");
+            session
+                .execute(&format!("INSERT INTO {table} (target, lane, topic) VALUES {} ON DUPLICATE KEY UPDATE topic = topic", rows.join(", ")))
+                .await?;
+        } else if there.len() as u32 != context.lanes {
+            bail!(
+                "`{target}` has {} lanes, the setting `lanes` is {}: set it back, or choose another topic prefix and control schema",
+                there.len(),
+                context.lanes
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Every map and target gets one pass when it is seen for the first time. A batch target on the in-process bus gets one
+/// at each start: its marks were lost with the bus.
+async fn order_first_passes(session: &mut Session, context: &Context) -> anyhow::Result<()> {
+    let known = pass::all(session, &context.database, "TRUE").await?;
+    let ever = |target: &str, kind: pass::Kind| known.iter().any(|p| p.target == target && p.kind == kind);
+    let lost = |o: &Order<'_>| {
+        let target = context.plan.target(o.target);
+        context.topics.incarnation() > 1 && target.is_some_and(Context::is_batch)
+    };
+    for order in orders(&context.plan, context.include_deferred) {
+        if lost(&order) || !ever(order.target, order.kind) {
+            order.place(session, &context.database, &context.plan.schema, "first").await?;
+        }
+    }
+    Ok(())
+}
+
+/// Orders passes again: all, or those of some targets. Gives their number.
+pub async fn order_again(
+    session: &mut Session,
+    db: &Database,
+    plan: &Checked,
+    include_deferred: bool,
+    only: &[String],
+) -> anyhow::Result<usize> {
+    if let Some(unknown) = only.iter().find(|o| plan.target(o).is_none()) {
+        let names: Vec<&str> = plan.targets.iter().map(|t| t.table.as_str()).collect();
+        bail!("the plan has no target `{unknown}`; it has {}", names.join(", "));
+    }
+    let mut count = 0;
+    for order in orders(plan, include_deferred) {
+        if only.is_empty() || only.iter().any(|o| o == order.target) {
+            order.place(session, db, &plan.schema, "again").await?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// A pass to be ordered.
+struct Order<'a> {
+    target: &'a str,
+    source: &'a str,
+    kind: pass::Kind,
+    ordinal: u32,
+}
+
+/// Ids first, then the targets. Targets read legacy tables and id maps only, so among them any order is right.
+fn orders(plan: &Checked, include_deferred: bool) -> impl Iterator<Item = Order<'_>> {
+    let ids = plan.entities.iter().map(|e| Order {
+        target: &e.map,
+        source: &e.table,
+        kind: pass::Kind::Ids,
+        ordinal: 0,
+    });
+    let runs = plan.targets.iter().filter(move |t| include_deferred || t.defer.is_none());
+    let rows = runs.enumerate().map(|(i, t)| Order {
+        target: &t.table,
+        source: t.scope.first().map(|s| s.source_table.as_str()).unwrap_or_default(),
+        kind: pass::Kind::Rows,
+        ordinal: 1 + i as u32,
+    });
+    ids.chain(rows)
+}
+
+impl Order<'_> {
+    async fn place(&self, session: &mut Session, db: &Database, schema: &str, reason: &str) -> anyhow::Result<()> {
+        let row = session
+            .row(&format!(
+                "SELECT table_rows FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
+                quote::text(schema),
+                quote::text(self.source)
+            ))
+            .await?;
+        let estimate = row.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default();
+        pass::order(session, db, self.target, self.kind, self.ordinal, reason, estimate).await?;
+        Ok(())
+    }
+}

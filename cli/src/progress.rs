@@ -1,0 +1,63 @@
+//! Shows the backfill while it runs: a bar in a terminal, a line now and then elsewhere. On stderr.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use mysql::control::pass;
+use mysql::{Database, DbError, Session};
+use tokio_util::sync::CancellationToken;
+
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Watches until every pass is done, or `stop`. Gives (scanned, changed) of all passes.
+pub async fn watch(db: &Database, stop: &CancellationToken) -> anyhow::Result<(u64, u64)> {
+    let bar = std::io::stderr().is_terminal().then(|| {
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} scopes  {per_sec}  ETA {eta}  {msg}");
+        ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    });
+    let mut session: Option<Session> = None;
+    let mut last_line = Instant::now();
+    let began = Instant::now();
+    loop {
+        let passes = match read(db, &mut session).await {
+            Ok(passes) => passes,
+            Err(e) if e.is_transient() => Vec::new(),
+            Err(e) => return Err(e.into()),
+        };
+        let scanned: u64 = passes.iter().map(|p| p.scanned).sum();
+        let changed: u64 = passes.iter().map(|p| p.changed).sum();
+        let total: u64 = passes.iter().map(|p| if p.state == "done" { p.scanned } else { p.estimate.max(p.scanned) }).sum();
+        let running = passes.iter().find(|p| p.state != "done");
+        if let Some(bar) = &bar {
+            bar.set_length(total);
+            bar.set_position(scanned);
+            bar.set_message(running.map(|p| p.target.clone()).unwrap_or_default());
+        } else if let Some(running) = running.filter(|_| last_line.elapsed() > LINE_EVERY) {
+            let rate = scanned as f64 / began.elapsed().as_secs_f64();
+            let eta = total.saturating_sub(scanned) as f64 / rate.max(1.0);
+            eprintln!("backfill: {} ({scanned} of about {total} scopes, {rate:.0}/s, ETA {eta:.0} s)", running.target);
+            last_line = Instant::now();
+        }
+        if (!passes.is_empty() && running.is_none()) || stop.is_cancelled() {
+            if let Some(bar) = &bar {
+                bar.finish_and_clear();
+            }
+            return Ok((scanned, changed));
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+        }
+    }
+}
+
+async fn read(db: &Database, held: &mut Option<Session>) -> Result<Vec<pass::Pass>, DbError> {
+    let mut session = match held.take() {
+        Some(open) => open,
+        None => db.session().await?,
+    };
+    let passes = pass::all(&mut session, db, "TRUE").await?;
+    *held = Some(session);
+    Ok(passes)
+}

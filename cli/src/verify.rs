@@ -1,0 +1,51 @@
+//! `crossfade verify --once`: a full pass from anywhere; the services must run for anything to be proved.
+
+use std::time::Duration;
+
+use clap::Args;
+use service::Settings;
+use verifier::pass::Pass;
+
+use crate::deployment::checked_plan;
+use crate::output::{Exit, Format};
+use crate::verdict;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// One pass, now (the verifier service does passes by itself)
+    #[arg(long)]
+    once: bool,
+    /// Only these targets
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Report differences without repairing them
+    #[arg(long)]
+    no_repair: bool,
+}
+
+/// A verdict of one pass holds so long.
+const VALID: Duration = Duration::from_secs(15 * 60);
+
+pub async fn run(settings: &Settings, options: &Options, format: Format) -> anyhow::Result<Exit> {
+    anyhow::ensure!(options.once, "say `--once`: passes one after another are the verifier service's work");
+    let db = settings.database();
+    let mut session = db.session().await?;
+    let plan = checked_plan(settings, &mut session, &db).await?;
+    if let Some(unknown) = options.only.iter().find(|o| plan.target(o).is_none()) {
+        let names: Vec<&str> = plan.targets.iter().map(|t| t.table.as_str()).collect();
+        anyhow::bail!("the plan has no target `{unknown}`; it has {}", names.join(", "));
+    }
+    let pass = Pass {
+        db: &db,
+        plan: &plan,
+        source: &settings.source,
+        include_deferred: settings.include_deferred,
+        only: options.only.clone(),
+        repair: !options.no_repair,
+        rest: 0.0,
+        valid: VALID,
+    };
+    let body = serde_json::to_value(pass.run(&mut session).await?)?;
+    verdict::show(&body, format)?;
+    Ok(verdict::exit(&body))
+}

@@ -1,0 +1,138 @@
+//! What a plan does, for people: per target the SQL, the routes with the indexes behind them, and what leaves the
+//! database.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::checked::{Checked, Policy, Route, RouteBy, Target};
+use crate::sql::{Range, Scopes, TargetSql};
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Explained {
+    pub schema_version: u32,
+    pub targets: Vec<ExplainedTarget>,
+    /// Per source table: the columns whose cells travel on the bus. No other cell leaves the database.
+    pub published: Vec<Published>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainedTarget {
+    pub target: String,
+    pub file: String,
+    pub kind: String,
+    pub risk: String,
+    pub deferred: Option<String>,
+    pub scope: Vec<String>,
+    pub columns: Vec<String>,
+    pub routes: Vec<String>,
+    /// The rows that the target should hold, for one chunk.
+    pub wanted: String,
+    /// Writes only what differs.
+    pub update: Option<String>,
+    pub insert: Option<String>,
+    /// Legacy ids without a map entry.
+    pub unmapped: Option<String>,
+    /// Count and checksums, as the plan says and as the target holds.
+    pub digests: [String; 2],
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Published {
+    pub table: String,
+    pub columns: Vec<String>,
+    /// A change of any of these is published; of any other it is dropped at the reader.
+    pub read: Vec<String>,
+}
+
+/// Explains all targets, or one.
+pub fn explain(plan: &Checked, control: &str, only: Option<&str>) -> Explained {
+    let asked = |t: &&Target| only.is_none_or(|name| name == t.table);
+    Explained {
+        schema_version: 1,
+        targets: plan.targets.iter().filter(asked).map(|t| target(plan, t, control)).collect(),
+        published: plan
+            .watched
+            .iter()
+            .map(|(table, w)| Published {
+                table: table.clone(),
+                columns: w.published.iter().map(|c| c.name.clone()).collect(),
+                read: w.read.clone(),
+            })
+            .collect(),
+    }
+}
+
+fn target(plan: &Checked, target: &Target, control: &str) -> ExplainedTarget {
+    let sql = TargetSql::new(plan, target, control);
+    let all = Range::default();
+    let scopes = Scopes::Range(&all);
+    let scope = target.scope.iter().map(|s| match &s.through {
+        Some(entity) => format!("{} -> {} (through the map of {entity})", s.source, s.target_column),
+        None => format!("{} -> {}", s.source, s.target_column),
+    });
+    let columns = target.columns.iter().map(|c| {
+        let mut text = format!("{} = {}", c.column.name, c.value);
+        if let Some(r) = &c.reference {
+            let how = if r.map.is_some() { "id of" } else { "must exist in" };
+            text += &format!(" [{how} {}]", r.parent);
+        }
+        if c.policy == Policy::Fill {
+            text += " [only where NULL]";
+        }
+        text
+    });
+    ExplainedTarget {
+        target: target.table.clone(),
+        file: target.file.clone(),
+        kind: format!("{:?}", target.kind).to_lowercase(),
+        risk: format!("{:?}", target.risk).to_lowercase(),
+        deferred: target.defer.as_ref().map(|d| format!("{} (review by {})", d.reason, d.review_by)),
+        scope: scope.collect(),
+        columns: columns.collect(),
+        routes: target.routes.iter().map(route).collect(),
+        wanted: sql.wanted(scopes).sql,
+        update: sql.apply().update(),
+        insert: sql.apply().insert(),
+        unmapped: sql.unmapped(scopes).map(|u| u.sql),
+        digests: [sql.digest_wanted(scopes).sum, sql.digest_present(scopes).sum],
+    }
+}
+
+fn route(route: &Route) -> String {
+    let when = route.when.as_ref().map_or(String::new(), |w| {
+        format!(" when {} is {}", w.column.name, w.equals.iter().map(|e| format!("'{e}'")).collect::<Vec<_>>().join(" or "))
+    });
+    let by = match &route.by {
+        RouteBy::Columns(columns) => {
+            columns.iter().map(|c| c.column.name.as_str()).collect::<Vec<_>>().join(", ")
+        }
+        RouteBy::Lookup { query, .. } => format!("look-up: {query}"),
+        RouteBy::ByVerifier => "found by the verifier's next pass (no index leads there)".into(),
+    };
+    format!("{}{when}: {by}", route.from)
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for t in &self.targets {
+            writeln!(f, "{} ({}, {} risk, {})", t.target, t.kind, t.risk, t.file)?;
+            if let Some(deferred) = &t.deferred {
+                writeln!(f, "  deferred: {deferred}")?;
+            }
+            for (title, lines) in [("scope", &t.scope), ("columns", &t.columns), ("routes", &t.routes)] {
+                writeln!(f, "  {title}:")?;
+                lines.iter().try_for_each(|l| writeln!(f, "    {l}"))?;
+            }
+            writeln!(f, "  wanted rows:\n    {}", t.wanted)?;
+            for (title, sql) in [("update", &t.update), ("insert", &t.insert), ("ids to mint", &t.unmapped)] {
+                if let Some(sql) = sql {
+                    writeln!(f, "  {title}:\n    {sql}")?;
+                }
+            }
+            writeln!(f, "  checksums:\n    {}\n    {}\n", t.digests[0], t.digests[1])?;
+        }
+        writeln!(f, "What leaves the database (all else stays):")?;
+        self.published.iter().try_for_each(|p| writeln!(f, "  {}: {}", p.table, p.columns.join(", ")))
+    }
+}
