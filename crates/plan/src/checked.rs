@@ -23,6 +23,16 @@ pub struct Checked {
     pub watched: BTreeMap<String, Watched>,
 }
 
+/// The row that a parameter names, such as the system administrator: the preflight refuses if it does not exist.
+#[derive(Clone, Debug)]
+pub struct RequiredRow {
+    pub parameter: String,
+    pub table: String,
+    pub key: Column,
+    /// A literal.
+    pub value: Expr,
+}
+
 /// A table whose rows get UUIDs.
 #[derive(Clone, Debug)]
 pub struct Entity {
@@ -91,7 +101,9 @@ pub struct Defer {
 pub enum Sync {
     Stream,
     /// A cron expression: the lane's consumer opens on schedule.
-    Batch { cron: String },
+    Batch {
+        cron: String,
+    },
 }
 
 /// One column of the scope: a legacy key column, and how the target's rows of a scope are found.
@@ -177,6 +189,8 @@ pub struct Route {
     /// The changed table.
     pub from: String,
     pub when: Option<When>,
+    /// Further conditions that must hold too. To leave them out only marks more.
+    pub also: Vec<When>,
     pub by: RouteBy,
 }
 

@@ -101,7 +101,11 @@ fn target(plan: &Checked, target: &Target, control: &str) -> ExplainedTarget {
 
 fn route(route: &Route) -> String {
     let when = route.when.as_ref().map_or(String::new(), |w| {
-        format!(" when {} is {}", w.column.name, w.equals.iter().map(|e| format!("'{e}'")).collect::<Vec<_>>().join(" or "))
+        format!(
+            " when {} is {}",
+            w.column.name,
+            w.equals.iter().map(|e| format!("'{e}'")).collect::<Vec<_>>().join(" or ")
+        )
     });
     let by = match &route.by {
         RouteBy::Columns(columns) => {

@@ -29,7 +29,8 @@ impl<'a> TargetSql<'a> {
                 None => columns.push(own),
                 Some(entity) => {
                     let map = self.plan.entity(entity).map(|e| e.map.as_str()).unwrap_or_default();
-                    from += &format!(" JOIN {} AS o{i} ON o{i}.uuid_binary = {own}", qualified(self.plan, map));
+                    from +=
+                        &format!(" JOIN {} AS o{i} ON o{i}.uuid_binary = {own}", qualified(self.plan, map));
                     columns.push(format!("o{i}.legacy_id"));
                 }
             }
@@ -135,7 +136,8 @@ impl Apply<'_> {
 
     /// Deletes target rows by primary key.
     pub fn delete(&self, keys: &[change::Key]) -> String {
-        let columns: Vec<String> = self.sql.target.primary_key.iter().map(|k| quote::ident(&k.name)).collect();
+        let columns: Vec<String> =
+            self.sql.target.primary_key.iter().map(|k| quote::ident(&k.name)).collect();
         format!("DELETE FROM {} WHERE {}", self.sql.table(), Scopes::Keys(keys).condition(&columns))
     }
 

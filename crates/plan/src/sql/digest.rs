@@ -52,7 +52,11 @@ impl TargetSql<'_> {
         let half = |from: u8| format!("SUM(CAST(CONV(SUBSTRING(d.h, {from}, 16), 16, 10) AS UNSIGNED))");
         let listed: Vec<String> = keys.iter().enumerate().map(|(i, k)| format!("{k} AS k{i}")).collect();
         Digest {
-            sum: format!("SELECT COUNT(*), {}, {} FROM (SELECT {md5} AS h FROM {from}) AS d", half(1), half(17)),
+            sum: format!(
+                "SELECT COUNT(*), {}, {} FROM (SELECT {md5} AS h FROM {from}) AS d",
+                half(1),
+                half(17)
+            ),
             rows: format!("SELECT {}, {md5} AS h FROM {from}", listed.join(", ")),
         }
     }

@@ -11,8 +11,11 @@ use crate::quote;
 /// A SELECT that yields these images as rows, typed and collated as their columns are.
 pub fn changed_relation(columns: &[Column], images: &[Vec<Cell>]) -> String {
     let row = |image: &Vec<Cell>| {
-        let cells: Vec<String> =
-            columns.iter().zip(image).map(|(c, v)| format!("{} AS {}", typed(c, v), quote::ident(&c.name))).collect();
+        let cells: Vec<String> = columns
+            .iter()
+            .zip(image)
+            .map(|(c, v)| format!("{} AS {}", typed(c, v), quote::ident(&c.name)))
+            .collect();
         format!("SELECT {}", cells.join(", "))
     };
     images.iter().map(row).collect::<Vec<_>>().join(" UNION ALL ")
@@ -69,4 +72,3 @@ fn raw_table(sql: String) -> TableFactor {
         index_hints: Vec::new(),
     }
 }
-

@@ -112,12 +112,15 @@ impl TargetSql<'_> {
             .primary_key
             .iter()
             .map(|key| {
-                let scope = self.target.scope.iter().position(|s| s.through.is_none() && s.target_column == key.name);
+                let scope =
+                    self.target.scope.iter().position(|s| s.through.is_none() && s.target_column == key.name);
                 let column = self.target.columns.iter().position(|c| c.column.name == key.name);
                 match (column, scope) {
                     (Some(j), _) => format!("c{j}"),
                     (None, Some(i)) => format!("k{i}"),
-                    (None, None) => unreachable!("the checks demand that the plan gives every primary key column"),
+                    (None, None) => {
+                        unreachable!("the checks demand that the plan gives every primary key column")
+                    }
                 }
             })
             .collect()

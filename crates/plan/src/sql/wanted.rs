@@ -106,12 +106,7 @@ impl<'a> TargetSql<'a> {
         items.push(self.expected().map_or("NULL".into(), |j| format!("LEFT(CAST(s.v{j} AS CHAR), 255)")));
         items.push(self.ok(&flagged, &masks, matches.as_deref()));
         let list: Vec<String> = items.iter().zip(&names).map(|(e, n)| format!("{e} AS {n}")).collect();
-        let sql = format!(
-            "SELECT {} FROM ({}) AS s{}",
-            list.join(", "),
-            self.inner(scopes),
-            self.joins(),
-        );
+        let sql = format!("SELECT {} FROM ({}) AS s{}", list.join(", "), self.inner(scopes), self.joins(),);
         Wanted { sql, flagged }
     }
 
@@ -135,15 +130,23 @@ impl<'a> TargetSql<'a> {
             texts.join(", "),
             self.wanted(scopes).sql
         );
-        Some(Unmapped { sql, references: references.into_iter().map(|(bit, _, parent)| (bit, parent)).collect() })
+        Some(Unmapped {
+            sql,
+            references: references.into_iter().map(|(bit, _, parent)| (bit, parent)).collect(),
+        })
     }
 
     /// The plan's own SELECT over the legacy schema.
     fn inner(&self, scopes: Scopes<'_>) -> String {
         let sources: Vec<String> = self.target.scope.iter().map(|s| s.source.to_string()).collect();
         let mut select: Select = (*self.target.rows).clone();
-        let mut projection: Vec<SelectItem> =
-            self.target.scope.iter().enumerate().map(|(i, s)| aliased(s.source.clone(), format!("k{i}"))).collect();
+        let mut projection: Vec<SelectItem> = self
+            .target
+            .scope
+            .iter()
+            .enumerate()
+            .map(|(i, s)| aliased(s.source.clone(), format!("k{i}")))
+            .collect();
         for (j, c) in self.target.columns.iter().enumerate() {
             projection.push(aliased(c.value.clone(), format!("v{j}")));
             if let Some(fallback) = &c.fallback {
@@ -289,7 +292,8 @@ fn reference_text(j: usize, column: &TargetColumn) -> String {
 
 /// The condition under which a column has this flag; `None` if it never can.
 fn condition(flag: Flag, j: usize, column: &TargetColumn) -> Option<String> {
-    let absent = |key: &str| format!("{} IS NOT NULL AND p{j}.{} IS NULL", id_of(j, column), quote::ident(key));
+    let absent =
+        |key: &str| format!("{} IS NOT NULL AND p{j}.{} IS NULL", id_of(j, column), quote::ident(key));
     match (flag, &column.reference) {
         (Flag::Missing, Some(r)) if column.fallback.is_some() => {
             Some(format!("s.v{j} IS NOT NULL AND {}", absent(&r.parent_key.name)))
