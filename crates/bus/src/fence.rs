@@ -22,7 +22,12 @@ pub async fn ends(bus: &dyn Bus, topics: &[String]) -> Result<Ends, BusError> {
 }
 
 /// Waits until the group has committed all that stands in the topics now.
-pub async fn committed(bus: &dyn Bus, group: &str, topics: &[String], poll: Duration) -> Result<(), BusError> {
+pub async fn committed(
+    bus: &dyn Bus,
+    group: &str,
+    topics: &[String],
+    poll: Duration,
+) -> Result<(), BusError> {
     let mut wanted = ends(bus, topics).await?;
     wanted.retain(|(_, _, end)| *end > 0);
     loop {

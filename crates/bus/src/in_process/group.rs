@@ -10,11 +10,8 @@ use tokio::time::Instant;
 
 pub(super) type Part = (String, u32);
 
-/// How long a partition waits for an owner that does not answer to `Revoked`.
-pub(super) const GRACE: Duration = Duration::from_secs(10);
-
-#[derive(Default)]
 pub(super) struct Group {
+    grace: Duration,
     members: BTreeMap<u64, Member>,
     holds: BTreeMap<Part, Hold>,
     holds_made: u64,
@@ -54,6 +51,10 @@ pub(super) enum Turn {
 }
 
 impl Group {
+    pub fn new(grace: Duration) -> Self {
+        Self { grace, members: BTreeMap::new(), holds: BTreeMap::new(), holds_made: 0 }
+    }
+
     pub fn join(&mut self, id: u64, topics: &[String], wake: Arc<Notify>, partitions: impl Fn(&str) -> u32) {
         let member = Member {
             topics: topics.iter().cloned().collect(),
@@ -180,7 +181,7 @@ impl Group {
                 }
             }
         }
-        let until = Instant::now() + GRACE;
+        let until = Instant::now() + self.grace;
         self.holds.retain(|part, hold| {
             let Some(member) = self.members.get_mut(&hold.member) else { return false };
             if member.target.contains(part) {

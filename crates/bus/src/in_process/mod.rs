@@ -12,6 +12,7 @@ mod log;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
@@ -28,11 +29,13 @@ pub struct Limits {
     pub record: usize,
     /// Bytes of one `Event::Records`; a larger record comes alone.
     pub delivery: usize,
+    /// How long a partition waits for an owner that does not answer to `Revoked`.
+    pub grace: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { total: 64 << 20, record: 1_000_000, delivery: 256 << 10 }
+        Self { total: 64 << 20, record: 1_000_000, delivery: 256 << 10, grace: Duration::from_secs(10) }
     }
 }
 
@@ -169,7 +172,8 @@ impl Bus for InProcess {
         let id = state.members;
         let wake = Arc::new(Notify::new());
         let State { topics: known, groups, .. } = &mut *state;
-        let entry = groups.entry(group.to_owned()).or_default();
+        let grace = self.shared.limits.grace;
+        let entry = groups.entry(group.to_owned()).or_insert_with(|| Group::new(grace));
         entry.join(id, topics, wake.clone(), |name| State::partitions(known, name));
         let shared = self.shared.clone();
         Ok(Box::new(InProcessConsumer { shared, group: group.to_owned(), id, wake, start }))

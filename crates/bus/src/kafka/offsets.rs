@@ -14,7 +14,7 @@ use super::inbox::Part;
 use super::settings::Settings;
 use crate::BusError;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Clones share their connections.
 #[derive(Clone)]

@@ -163,7 +163,9 @@ impl Settings {
             .set("fetch.message.max.bytes", "1048576")
             // The pause after a full queue; the default of a second would be seen as lag.
             .set("fetch.queue.backoff.ms", "20")
-            .set("fetch.wait.max.ms", "100");
+            .set("fetch.wait.max.ms", "100")
+            // How soon a member learns that partitions move; the default is 3 seconds.
+            .set("heartbeat.interval.ms", "1000");
         self.common(&mut config);
         config
             .set("auto.offset.reset", "error")

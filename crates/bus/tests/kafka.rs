@@ -1,0 +1,141 @@
+//! The bus on Kafka does what every bus does, on a real broker, through outages and under long work.
+
+mod suite;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bus::kafka::Settings;
+use bus::{Bus, Kafka};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use suite::{Rig, committed, numbered, record, within};
+use testkit::servers;
+
+struct Broker {
+    brokers: String,
+    bus: Kafka,
+    test: String,
+}
+
+impl Broker {
+    fn new(server: &servers::Kafka, test: &str, properties: &str) -> Self {
+        let mut settings =
+            Settings::parse(&format!("{}?{properties}", server.url()), &BTreeMap::new(), false).unwrap();
+        settings.buffer = 256 << 10;
+        Self { brokers: server.brokers(), bus: Kafka::connect(settings).unwrap(), test: test.to_owned() }
+    }
+}
+
+async fn broker(test: &str) -> Option<Broker> {
+    Some(Broker::new(servers::Kafka::shared().await.unwrap()?, test, ""))
+}
+
+#[async_trait]
+impl Rig for Broker {
+    fn bus(&self) -> Arc<dyn Bus> {
+        Arc::new(self.bus.clone())
+    }
+
+    fn topic(&self, name: &str) -> String {
+        format!("{}.{name}", self.test)
+    }
+
+    fn group(&self, name: &str) -> String {
+        format!("{}-{name}", self.test)
+    }
+
+    async fn trim(&self, topic: &str, partition: u32, start: u64) {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", &self.brokers).create().unwrap();
+        let mut list = TopicPartitionList::new();
+        let offset = Offset::Offset(start.cast_signed());
+        list.add_partition_offset(topic, partition.cast_signed(), offset).unwrap();
+        admin.delete_records(&list, &AdminOptions::new()).await.unwrap();
+    }
+}
+
+suite::every_bus!(broker);
+
+/// Longer than the group's patience with a member that does not poll.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_may_take_longer_than_the_groups_patience() {
+    let Some(server) = servers::Kafka::shared().await.unwrap() else { return };
+    let rig = Broker::new(server, "patience", "session.timeout.ms=6000&max.poll.interval.ms=6000");
+    let topic = rig.created("t", 1).await;
+    rig.bus().append(numbered(&topic, 0, 0..3)).await.unwrap();
+    let mut reader = rig.reader("a", &[&topic], committed()).await;
+    reader.gather(3).await;
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    within("a commit", reader.consumer.commit(&topic, 0, 3)).await.unwrap();
+    rig.bus().append(numbered(&topic, 0, 3..4)).await.unwrap();
+    reader.gather(4).await;
+    assert_eq!(reader.revoked, []);
+    assert_eq!(rig.bus().committed(&rig.group("a"), &topic).await.unwrap(), [3]);
+}
+
+/// More than the inbox holds, while nobody takes it out, for longer than the polling thread waits for room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_consumer_misses_nothing() {
+    let Some(rig) = broker("slow").await else { return };
+    let topic = rig.created("t", 2).await;
+    let records = |partition| (0..200_u64).map(move |n| (partition, n));
+    let all = records(0).chain(records(1)).map(|(partition, _)| record(&topic, partition, vec![7; 10_000]));
+    rig.bus().append(all.collect()).await.unwrap();
+    let mut reader = rig.reader("a", &[&topic], committed()).await;
+    reader.until("a beginning", |reader| reader.count > 0).await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    reader.gather(400).await;
+    for partition in 0..2 {
+        assert_eq!(reader.offsets(&topic, partition), (0..200).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_the_broker_is_waited_out() {
+    let Some(server) = servers::Kafka::start(&[]).await.unwrap() else { return };
+    let rig = Broker::new(&server, "outage", "");
+    let topic = rig.created("t", 1).await;
+    let mut reader = rig.reader("a", &[&topic], committed()).await;
+    rig.bus().append(numbered(&topic, 0, 0..5)).await.unwrap();
+    reader.gather(5).await;
+    server.crash().await.unwrap();
+    let (bus, to) = (rig.bus(), topic.clone());
+    let mut writing = tokio::spawn(async move { bus.append(numbered(&to, 0, 5..10)).await });
+    let early = tokio::time::timeout(Duration::from_secs(1), &mut writing).await;
+    assert!(early.is_err(), "acknowledged without a broker: {early:?}");
+    server.restart().await.unwrap();
+    within("the records", writing).await.unwrap().unwrap();
+    reader.gather(10).await;
+    within("a commit", reader.consumer.commit(&topic, 0, 10)).await.unwrap();
+    assert_eq!(reader.payloads(&topic, 0), [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9"]);
+    assert_eq!(rig.bus().committed(&rig.group("a"), &topic).await.unwrap(), [10]);
+}
+
+/// The log is cut under a consumer that is paused by its full inbox: it must say so and not jump.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_cut_under_a_consumer_stops_it() {
+    let Some(rig) = broker("cut").await else { return };
+    let topic = rig.created("t", 1).await;
+    rig.bus().append((0..200).map(|_| record(&topic, 0, vec![7; 10_000])).collect()).await.unwrap();
+    let mut reader = rig.reader("a", &[&topic], committed()).await;
+    reader.until("a beginning", |reader| reader.count > 0).await;
+    rig.trim(&topic, 0, 200).await;
+    let error = reader.failure().await;
+    assert!(matches!(error, bus::BusError::OffsetGap { start: 200, end: 200, .. }), "{error}");
+    assert!(reader.count < 200);
+    assert_eq!(reader.offsets(&topic, 0), (0..reader.count as u64).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn without_a_broker_questions_fail_as_transient() {
+    let port = testkit::ports::free();
+    let settings = Settings::parse(&format!("kafka://127.0.0.1:{port}"), &BTreeMap::new(), false).unwrap();
+    let bus = Kafka::connect(settings).unwrap();
+    let error = within("an answer", bus.ends("t")).await.unwrap_err();
+    assert!(matches!(error, bus::BusError::Broker { transient: true, .. }), "{error}");
+}
