@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::catalog::Catalog;
-use crate::checked::{Checked, Entity, RequiredRow, Target};
+use crate::checked::{Checked, Entity, Target};
 use crate::load::RawPlan;
 use crate::parse::Fault;
 use crate::place::{Located, Place, inside};
@@ -26,7 +26,7 @@ pub fn check(raw: &RawPlan, catalog: &Catalog, parameters: &Parameters) -> Resul
     let mut problems = Vec::new();
     let mut desk = Desk { raw, catalog, entities: Vec::new(), vocabulary: Vocabulary::default() };
     let mut report = Report::new("plan.yaml", raw);
-    settings::read(&mut desk, parameters, &mut report);
+    let required_rows = settings::read(&mut desk, parameters, &mut report);
     problems.append(&mut report.problems);
 
     let mut targets: Vec<(Target, Reads)> = Vec::new();
@@ -47,15 +47,10 @@ pub fn check(raw: &RawPlan, catalog: &Catalog, parameters: &Parameters) -> Resul
         entities: desk.entities,
         targets: targets.into_iter().map(|(target, _)| target).collect(),
         watched,
+        required_rows,
     };
     checked.digest = digest::digest(&checked);
     Ok(checked)
-}
-
-/// The rows that parameters name and that must exist. Parameters that are wrong are [`check`]'s to report.
-pub fn required_rows(raw: &RawPlan, catalog: &Catalog, parameters: &Parameters) -> Vec<RequiredRow> {
-    let mut desk = Desk { raw, catalog, entities: Vec::new(), vocabulary: Vocabulary::default() };
-    settings::read(&mut desk, parameters, &mut Report::new("plan.yaml", raw))
 }
 
 /// What all checks have at hand.

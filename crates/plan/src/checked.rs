@@ -21,6 +21,8 @@ pub struct Checked {
     pub targets: Vec<Target>,
     /// What the reader needs to know of each source table that the plan reads. Keyed by table name.
     pub watched: BTreeMap<String, Watched>,
+    /// Rows that parameters name and that must exist: the preflight looks for them.
+    pub required_rows: Vec<RequiredRow>,
 }
 
 /// The row that a parameter names, such as the system administrator: the preflight refuses if it does not exist.

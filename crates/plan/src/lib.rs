@@ -19,7 +19,7 @@ mod raw;
 mod resolve;
 mod watched;
 
-pub use check::{Parameters, check, required_rows};
+pub use check::{Parameters, check};
 pub use load::{RawPlan, load, parse as parse_files};
 pub use problem::{Problem, Problems};
 pub use raw::json_schema;
