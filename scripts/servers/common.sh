@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the scripts beside this one. A server lives in a folder of its own: DIR/pid, DIR/log, DIR/data.
 # Only processes that were started here are ended, by their pid.
 #
