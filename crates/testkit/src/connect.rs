@@ -15,7 +15,7 @@ pub async fn to(url: &str) -> Result<Session> {
     Ok(db)
 }
 
-/// As `to`, after making the schema if it is missing.
+/// As `to`, after making the schema if it is missing; what is made in it has the contract's collation.
 pub async fn creating(url: &str) -> Result<Session> {
     let schema = parse(url)?.schema().to_string();
     let (before, after) = url.split_once('?').map_or((url, None), |(b, a)| (b, Some(a)));
@@ -29,6 +29,8 @@ pub async fn creating(url: &str) -> Result<Session> {
         "CREATE DATABASE IF NOT EXISTS {} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
         ident(&schema)
     );
+    db.execute(&sql).await.map_err(said)?;
+    let sql = format!("ALTER DATABASE {} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", ident(&schema));
     db.execute(&sql).await.map_err(said)?;
     db.close().await;
     to(url).await

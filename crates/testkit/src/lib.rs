@@ -2,6 +2,7 @@
 
 pub mod churn;
 pub mod connect;
+pub mod oracle;
 pub mod ports;
 pub mod sample;
 pub mod servers;

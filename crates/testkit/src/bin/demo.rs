@@ -89,7 +89,10 @@ impl Demo {
             return Ok(vec![self.start(&["up"])?]);
         }
         self.run(&["topics", "--create"], false).await?;
-        ["cdc-reader", "mapper", "id-mapper", "writer", "verifier"].iter().map(|s| self.start(&["service", s])).collect()
+        ["cdc-reader", "mapper", "id-mapper", "writer", "verifier"]
+            .iter()
+            .map(|s| self.start(&["service", s]))
+            .collect()
     }
 
     /// Runs a command to its end; gives its exit code.
@@ -103,7 +106,8 @@ impl Demo {
     }
 
     async fn json(&self, arguments: &[&str]) -> Result<serde_json::Value> {
-        let output = self.command(arguments).args(["--output", "json"]).stderr(Stdio::null()).output().await?;
+        let output =
+            self.command(arguments).args(["--output", "json"]).stderr(Stdio::null()).output().await?;
         Ok(serde_json::from_slice(&output.stdout).unwrap_or_default())
     }
 
@@ -218,7 +222,9 @@ async fn demo() -> Result<bool> {
         terminate(service)?;
     }
     for mut service in services {
-        tokio::time::timeout(Duration::from_secs(20), service.wait()).await.context("a service did not end")??;
+        tokio::time::timeout(Duration::from_secs(20), service.wait())
+            .await
+            .context("a service did not end")??;
     }
     let good = waited == 0 && verdict == 0 && found.is_empty();
     println!("\n{}", if good { "ready: all rows equal" } else { "not ready" });
@@ -242,7 +248,11 @@ async fn show(server: &Mariadb, found: &[Difference]) -> Result<()> {
         let mut numbers = numbers.split_whitespace();
         let name = if column == "*" { table.to_string() } else { format!("{table}.{column}") };
         let wrong = found.iter().filter(|d| d.row == row).count();
-        println!("{row:>4}  {name:46} {:>9} {:>9}  {wrong}", numbers.next().unwrap_or("?"), numbers.next().unwrap_or("?"));
+        println!(
+            "{row:>4}  {name:46} {:>9} {:>9}  {wrong}",
+            numbers.next().unwrap_or("?"),
+            numbers.next().unwrap_or("?")
+        );
     }
     let others = found.iter().filter(|d| !ROWS.iter().any(|(row, ..)| *row == d.row)).count();
     println!("      id maps and others {:>57}", others);
