@@ -2,6 +2,7 @@
 
 mod deployment;
 mod exceptions;
+mod health;
 mod hold;
 mod output;
 mod plan_command;
@@ -87,6 +88,8 @@ enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// 0 if the service that runs on this machine is ready
+    Health,
     /// What could not be computed
     #[command(subcommand)]
     Exceptions(exceptions::Verb),
@@ -143,6 +146,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(options) => verify::run(&settings, &options, format).await,
         Command::Verdict { only } => verdict::run(&db, only.as_deref(), format).await,
         Command::Status { watch } => status::run(&db, &settings.source, watch, format).await,
+        Command::Health => health::run(&settings).await,
         Command::Exceptions(verb) => exceptions::run(&db, verb, format).await,
         Command::Completions { .. } => Ok(Exit::Yes),
     }
