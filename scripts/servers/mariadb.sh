@@ -46,7 +46,9 @@ start() {
     rm -f "$dir/sock"
     # The binlog as a migration needs it, durable commits, a server id of its own; little memory.
     # shellcheck disable=SC2046
-    launch "$dir" mariadbd --no-defaults $(as_user) --datadir="$dir/data" --socket="$dir/sock" --port="$port" \
+    # Servers that share a folder for temporary files delete each other's.
+    mkdir -p "$dir/tmp"
+    launch "$dir" mariadbd --no-defaults $(as_user) --datadir="$dir/data" --tmpdir="$dir/tmp" --socket="$dir/sock" --port="$port" \
       --pid-file="$dir/server.pid" --bind-address=127.0.0.1 --skip-name-resolve --server-id="$port" \
       --log-bin="$dir/data/bin" --binlog-format=ROW --binlog-row-image=FULL --binlog-row-metadata=FULL \
       --gtid-strict-mode=1 --sync-binlog=1 --innodb-flush-log-at-trx-commit=1 --innodb-buffer-pool-size=128M \
