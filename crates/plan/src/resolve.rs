@@ -184,12 +184,15 @@ impl<'a> Resolver<'a> {
             self.fault(Fault::new(at, format!("`{}`: variables are not allowed", name.value)));
             return null();
         }
+        // In a fragment its arguments come first, whatever columns its own tables have.
+        if let Some(fragment) = self.scopes.iter().rev().find(|s| s.closed)
+            && let Some(argument) = fragment.arguments.get(&name.value.to_lowercase())
+        {
+            return argument.clone();
+        }
         let mut known: Vec<String> = Vec::new();
         for level in (0..self.scopes.len()).rev() {
             let scope = &self.scopes[level];
-            if let Some(argument) = scope.arguments.get(&name.value.to_lowercase()) {
-                return argument.clone();
-            }
             let mut found = Vec::new();
             for (written, alias) in &scope.relations {
                 let Some(table) = self.table_of(alias) else { continue };
