@@ -1,5 +1,4 @@
-//! A real server: `CROSSFADE_TEST_DATABASE`, by default the development server at
-//! `mysql://cf:cf@127.0.0.1:33100`. It must log rows with full images and full metadata.
+//! A real server, and its binlog through another library's framing.
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::collections::HashMap;
@@ -9,12 +8,15 @@ use change::RowChange;
 use futures::StreamExt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinlogStreamRequest, Conn, Opts, Row};
+use testkit::servers::Mariadb;
 
 pub async fn connect() -> Conn {
-    let url =
-        std::env::var("CROSSFADE_TEST_DATABASE").unwrap_or_else(|_| "mysql://cf:cf@127.0.0.1:33100".into());
-    let opts = Opts::from_url(url.trim_end_matches('/')).expect("a URL");
-    let mut conn = Conn::new(opts).await.expect("a server");
+    connect_to(Mariadb::shared().await.unwrap()).await
+}
+
+pub async fn connect_to(server: &Mariadb) -> Conn {
+    let opts = Opts::from_url(server.url("").trim_end_matches('/')).unwrap();
+    let mut conn = Conn::new(opts).await.unwrap();
     conn.query_drop("SET time_zone='+00:00', sql_mode='NO_BACKSLASH_ESCAPES', character_set_results=utf8mb4")
         .await
         .unwrap();
@@ -41,8 +43,12 @@ pub struct Raw {
 
 /// All events from there to the present end.
 pub async fn events(from: &(String, u64)) -> Vec<Raw> {
+    events_of(Mariadb::shared().await.unwrap(), from).await
+}
+
+pub async fn events_of(server: &Mariadb, from: &(String, u64)) -> Vec<Raw> {
     let conn = {
-        let mut conn = connect().await;
+        let mut conn = connect_to(server).await;
         conn.query_drop("SET @mariadb_slave_capability=4").await.unwrap();
         conn
     };
