@@ -215,8 +215,13 @@ async fn demo() -> Result<bool> {
     let options = Options { ledger: Some(report.ledger), ..Options::default() };
     let found = oracle::judge(&url, "crossfade", &options).await?;
     show(&server, &found).await?;
-    for difference in found.iter().take(20) {
-        println!("  {difference}");
+    let mut shown: std::collections::BTreeMap<&str, u32> = std::collections::BTreeMap::new();
+    for difference in &found {
+        let count = shown.entry(difference.row).or_default();
+        *count += 1;
+        if *count <= 3 {
+            println!("  {difference}");
+        }
     }
     for service in &services {
         terminate(service)?;
