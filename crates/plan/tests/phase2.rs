@@ -4,46 +4,104 @@ mod common;
 
 use std::path::Path;
 
+use change::{Cell, Key};
 use plan::Parameters;
-use plan::checked::Checked;
-
-fn folder() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plans/phase2")
-}
+use plan::checked::{Checked, RouteBy, Target};
+use plan::sql::{Range, Scopes, TargetSql};
 
 async fn checked(schema: &str) -> (mysql::Session, Checked) {
     let (session, catalog) = common::catalog(schema, common::LEGACY).await;
-    let raw = plan::load(&folder()).unwrap_or_else(|p| panic!("{p}\n{}", p.render()));
-    let checked =
-        plan::check(&raw, &catalog, &Parameters::new()).unwrap_or_else(|p| panic!("{p}\n{}", p.render()));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plans/phase2");
+    let raw = plan::load(&folder).unwrap_or_else(|p| panic!("{}", p.render()));
+    let checked = plan::check(&raw, &catalog, &Parameters::new()).unwrap_or_else(|p| panic!("{}", p.render()));
     (session, checked)
 }
 
 #[tokio::test]
-async fn the_shipped_plan_is_sound() {
+async fn the_shipped_plan_has_every_table_of_the_strategy() {
     let (_, plan) = checked("plan_phase2").await;
+    let columns: usize = plan.targets.iter().filter(|t| t.rows.from.len() == 1).map(|t| t.columns.len()).sum();
+    assert_eq!((plan.targets.len(), plan.entities.len()), (15, 10));
+    assert!(columns > 50, "{columns}");
+    let deferred: Vec<&str> =
+        plan.targets.iter().filter(|t| t.defer.is_some()).map(|t| t.table.as_str()).collect();
+    assert_eq!(deferred, ["delegations_new", "slas_new"]);
+    assert_eq!(plan.required_rows[0].table, "users");
+}
+
+/// No cell but keys and what routes need leaves the database.
+#[tokio::test]
+async fn only_keys_and_route_columns_are_published() {
+    let (_, plan) = checked("plan_phase2_published").await;
+    let published: Vec<String> = plan
+        .watched
+        .iter()
+        .flat_map(|(table, w)| w.published.iter().skip(w.key.len()).map(move |c| format!("{table}.{}", c.name)))
+        .collect();
+    assert_eq!(
+        published,
+        [
+            "assignments.request_id",
+            "assignments.assigned_to_user_id",
+            "audit_logs.entity_type",
+            "audit_logs.entity_id",
+            "audit_logs.action",
+            "delays.request_id",
+            "legal_holds.audit_log_id",
+        ]
+    );
+    assert_eq!(plan.watched["users"].fill, ["active"]);
+    assert_eq!(plan.watched["assignments"].fill, ["notes"]);
+}
+
+/// Every SELECT and every look-up of the plan reads by an index, as the server itself says.
+#[tokio::test]
+async fn nothing_is_scanned() {
+    let (mut session, plan) = checked("plan_phase2_explain").await;
+    session.execute(include_str!("legacy_rows.sql")).await.unwrap();
+    mysql::ensure_maps(&mut session, &plan).await.unwrap();
+    let mut scans = Vec::new();
     for target in &plan.targets {
-        println!("== {} {}", target.table, target.rows);
-        for s in &target.scope {
-            println!("  scope {} <- {} ({:?}, {:?})", s.target_column, s.source, s.fold, s.through);
+        let sql = TargetSql::new(&plan, target, "crossfade");
+        let keys = keys(&mut session, &plan, target).await;
+        let range = Range { low: None, high: keys.get(1).cloned() };
+        for scopes in [Scopes::Keys(&keys), Scopes::Range(&range)] {
+            let wanted = sql.wanted(scopes).sql;
+            scans.extend(scanned(&mut session, &target.table, &wanted).await);
+            session.rows(&wanted).await.unwrap_or_else(|e| panic!("{}: {e}\n{wanted}", target.table));
         }
-        for c in &target.columns {
-            println!(
-                "  {}: {} {:?}",
-                c.column.name,
-                c.value,
-                c.reference.as_ref().map(|r| (&r.parent, &r.map))
-            );
-        }
-        for r in &target.routes {
-            match &r.by {
-                plan::checked::RouteBy::Lookup { query, .. } => println!("  <- {} {query}", r.from),
-                by => println!("  <- {} {by:?}", r.from),
+        for route in &target.routes {
+            if let RouteBy::Lookup { query, uses } = &route.by {
+                let image = uses.iter().map(|c| if c.is_integer() { Cell::UInt(7) } else { Cell::Text("7".into()) });
+                let lookup = plan::sql::lookup(query, uses, &[image.collect()]);
+                scans.extend(scanned(&mut session, &format!("{} <- {}", target.table, route.from), &lookup).await);
+                session.rows(&lookup).await.unwrap_or_else(|e| panic!("{}: {e}\n{lookup}", target.table));
             }
         }
     }
-    for (name, w) in &plan.watched {
-        let published: Vec<&str> = w.published.iter().map(|c| c.name.as_str()).collect();
-        println!("{name}: publishes {published:?}, reads {:?}, fills {:?}", w.read, w.fill);
+    assert!(scans.is_empty(), "{}", scans.join("\n"));
+}
+
+/// Some scopes of a target.
+async fn keys(session: &mut mysql::Session, plan: &Checked, target: &Target) -> Vec<Key> {
+    let scope = &target.scope[0];
+    let (schema, column, table) = (&plan.schema, &scope.source_column.name, &scope.source_table);
+    let sql = format!("SELECT DISTINCT `{column}` FROM `{schema}`.`{table}` ORDER BY 1 LIMIT 5");
+    let rows = session.rows(&sql).await.unwrap();
+    rows.iter().map(|row| Key(vec![row.cell(0, &scope.source_column).unwrap()])).collect()
+}
+
+/// Tables that a query reads without an index, or through all of one.
+async fn scanned(session: &mut mysql::Session, what: &str, sql: &str) -> Vec<String> {
+    let mut scans = Vec::new();
+    for row in session.rows(&format!("EXPLAIN {sql}")).await.unwrap_or_else(|e| panic!("{what}: {e}\n{sql}")) {
+        let at = |name: &str| row.place(name).unwrap();
+        let (table, access) = (row.text(at("table")).unwrap(), row.text(at("type")).unwrap());
+        let (Some(table), Some(access)) = (table, access) else { continue };
+        let ours = !table.starts_with('<') && table != "changed";
+        if ours && matches!(access, "ALL" | "index") {
+            scans.push(format!("{what}: `{table}` by {access}"));
+        }
     }
+    scans
 }

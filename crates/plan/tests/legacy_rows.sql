@@ -1,0 +1,26 @@
+-- Enough rows for the optimizer to take its choices seriously. MariaDB's sequence tables make them.
+INSERT INTO roles(id,name,created_at) SELECT seq, CONCAT('role',seq), '2020-01-01' FROM seq_1_to_50;
+INSERT INTO users(id,email,full_name,role_id,created_at) SELECT seq, CONCAT('u',seq,'@x'), 'n', seq%50+1, '2020-01-01' FROM seq_1_to_1000;
+INSERT INTO permissions(id,name) SELECT seq, CONCAT('p', seq%80) FROM seq_1_to_100;
+INSERT INTO role_permissions SELECT r.seq, p.seq, '2020-01-01' FROM seq_1_to_50 r JOIN seq_1_to_40 p;
+INSERT INTO process_steps(id,process_name,name,position,role_id,default_sla_minutes) SELECT seq,'p','n',1,seq%50+1,seq FROM seq_1_to_200;
+INSERT INTO requests(id,title,created_by_user_id,created_at) SELECT UUID(),'t',seq%2100,'2020-01-01' FROM seq_1_to_1000;
+INSERT INTO assignments(request_id,process_step_id,assigned_to_user_id,created_at,completed_at) SELECT r.id, FLOOR(RAND(1)*200)+1, FLOOR(RAND(2)*2000)+1, '2020-02-01' + INTERVAL s.seq HOUR, NULL FROM requests r JOIN seq_1_to_5 s;
+INSERT INTO delays(request_id,delay_minutes,detected_at) SELECT r.id, 10, '2020-02-01' + INTERVAL 3 HOUR FROM requests r;
+INSERT INTO delay_justifications(delay_id,body,created_at) SELECT id,'b','2020-02-01' FROM delays;
+INSERT INTO escalation_rules(request_id,trigger_minutes,designated_user_id,created_at) SELECT request_id,5,id%2000,'2020-01-01' FROM delays;
+INSERT INTO feature_flags(id,flag_key,created_at) SELECT seq,CONCAT('flag',seq),'2020-01-01' FROM seq_1_to_300;
+INSERT INTO feature_flag_roles SELECT f.seq, r.seq FROM seq_1_to_300 f JOIN seq_1_to_5 r;
+INSERT INTO app_config SELECT CONCAT('feature.flag',seq,'.dependencies'),'["a"]' FROM seq_1_to_300;
+INSERT INTO request_logs(user_agent,created_at) SELECT 'ua','2020-01-01' FROM seq_1_to_1000;
+INSERT INTO audit_logs(entity_type,entity_id,action,actor_user_id,request_log_id,created_at) SELECT 'delays', id, 'approve', id%2000, id%2000, '2020-03-01' FROM delays;
+INSERT INTO audit_logs(entity_type,entity_id,action,actor_user_id,request_log_id,created_at) SELECT 'assignments', id, 'create', id%2000, id%2000, '2020-03-01' FROM assignments;
+INSERT INTO audit_logs(entity_type,entity_id,action,actor_user_id,created_at) SELECT 'users', id, 'update', 1, '2020-03-01' FROM users;
+INSERT INTO audit_logs(entity_type,entity_id,action,actor_user_id,created_at,details) SELECT 'feature_flags', id, 'update', 1, '2020-03-01','{"impact":"high"}' FROM feature_flags;
+INSERT INTO audit_logs(entity_type,entity_id,action,actor_user_id,created_at) SELECT 'delay_justifications', id, 'approve', 1, '2020-03-01' FROM delay_justifications;
+INSERT INTO legal_holds(audit_log_id,reason,held_by_user_id,held_at) SELECT id,'r',1,'2020-04-01' FROM audit_logs LIMIT 1000;
+INSERT INTO escalation_histories(request_id,escalated_by_user_id,escalated_to_user_id,level,escalated_at) SELECT request_id, 1,2,1,'2020-03-01' FROM delays;
+INSERT INTO slas(process_step_id,name,minutes,created_at) SELECT seq,'n',5,'2020-01-01' FROM seq_1_to_150;
+INSERT INTO delegations(request_id,delegator_user_id,delegate_user_id,starts_at) SELECT request_id, assigned_to_user_id, 1, created_at FROM assignments LIMIT 1000;
+INSERT INTO file_attachments(request_id,file_name,size_bytes,metadata,created_at) SELECT id,'f',1,'{"content_type":"x"}','2020-01-01' FROM requests;
+ANALYZE TABLE roles,users,permissions,role_permissions,process_steps,requests,assignments,delays,delay_justifications,escalation_rules,feature_flags,feature_flag_roles,app_config,request_logs,audit_logs,legal_holds,escalation_histories,slas,delegations,file_attachments;
