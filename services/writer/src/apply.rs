@@ -253,11 +253,19 @@ async fn reconcile(
     busy: &[Key],
 ) -> Result<(u64, u64), DbError> {
     let folds = sql.target.folds();
-    let gone: Vec<u64> = open
-        .iter()
-        .filter(|o| !found.iter().any(|e| o.exception.same(e, &folds)) && !busy.contains(&o.exception.scope))
-        .map(|o| o.id)
-        .collect();
+    let mut kept: Vec<&Exception> = Vec::new();
+    let mut gone: Vec<u64> = Vec::new();
+    for o in open {
+        let said = |e: &&Exception| o.exception.same(e, &folds);
+        if busy.contains(&o.exception.scope) {
+            continue;
+        }
+        match found.iter().find(said) {
+            // The same thing is said once.
+            Some(e) if !kept.iter().any(|k| std::ptr::eq(*k, e)) => kept.push(e),
+            _ => gone.push(o.id),
+        }
+    }
     let new: Vec<Exception> =
         found.iter().filter(|e| !open.iter().any(|o| o.exception.same(e, &folds))).cloned().collect();
     exceptions::close(session, db, &gone).await?;

@@ -148,7 +148,12 @@ async fn commit_reports(
         session.rollback().await?;
         return Ok(false);
     }
-    exceptions::open(session, db, &sql.target.table, &sql.target.folds(), reports).await?;
+    // Between the roll-back and this lock another holder of the lane may have said the same.
+    let (target, folds) = (&sql.target.table, sql.target.folds());
+    let said = exceptions::of_scopes(session, db, target, &folds, reports.iter().map(|r| &r.scope)).await?;
+    let new: Vec<exceptions::Exception> =
+        reports.iter().filter(|r| !said.iter().any(|o| o.exception.same(r, &folds))).cloned().collect();
+    exceptions::open(session, db, target, &folds, &new).await?;
     session.commit().await?;
     Ok(true)
 }
