@@ -14,6 +14,8 @@ use plan::catalog::{Catalog, Flavour};
 use plan::checked::{Checked, Target, TargetKind};
 use plan::quote::ident;
 
+use crate::reads::reads;
+
 /// Who needs rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -290,6 +292,12 @@ fn read_columns(rights: &Rights<'_>) -> BTreeMap<String, BTreeSet<String>> {
         let published = watched.published.iter().map(|c| c.name.clone());
         let columns = watched.read.iter().chain(&watched.fill).cloned().chain(key).chain(published);
         tables.entry(table.clone()).or_default().extend(columns);
+    }
+    // Deferred targets, too: the verifier computes their exceptions on request.
+    for target in &rights.plan.targets {
+        for (table, columns) in reads(target) {
+            tables.entry(table).or_default().extend(columns);
+        }
     }
     for target in rights.plan.targets.iter().filter(|t| t.kind == TargetKind::Parallel) {
         let columns = tables.entry(target.table.clone()).or_default();

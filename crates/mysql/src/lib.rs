@@ -9,6 +9,7 @@ mod maps;
 mod migrate;
 mod preflight;
 mod privileges;
+mod reads;
 mod row;
 mod server;
 mod server_load;

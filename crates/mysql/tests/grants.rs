@@ -1,0 +1,313 @@
+//! The printed grants on a real server: each account has exactly them, they are enough for the statements of its
+//! service, and they do not let it do what it must not.
+
+mod common;
+
+use std::path::Path;
+
+use common::database;
+use mysql::{Class, Database, DbError, Deployment, Held, Inquiry, Rights, Role, Session, Severity};
+use plan::checked::{Checked, TargetKind};
+use plan::sql::{IdentitySql, Range, Scopes, TargetSql};
+
+const LEGACY: &str = include_str!("../../testkit/sql/legacy.sql");
+
+/// The account of a role; each test has its own.
+fn user(test: &str, role: Role) -> String {
+    format!("cfmysql_{test}_{}", role.name())
+}
+
+fn account(test: &str, role: Role) -> String {
+    format!("'{}'@'127.0.0.1'", user(test, role))
+}
+
+struct World {
+    test: &'static str,
+    database: Database,
+    root: Session,
+    plan: Checked,
+    catalog: plan::catalog::Catalog,
+    deployment: Deployment,
+}
+
+impl World {
+    /// The legacy schema, the plan, and accounts without any right.
+    async fn new(test: &'static str) -> World {
+        let database = database(test).await;
+        let mut root = database.session().await.unwrap();
+        root.execute(LEGACY).await.unwrap();
+        let catalog = mysql::catalog::load(&mut root, database.schema()).await.unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plans/phase2");
+        let raw = plan::load(&folder).unwrap_or_else(|p| panic!("{}", p.render()));
+        let plan =
+            plan::check(&raw, &catalog, &Default::default()).unwrap_or_else(|p| panic!("{}", p.render()));
+        let deployment = Deployment { plan_digest: plan.digest.clone(), namespace: ids::default_namespace() };
+        for role in [Role::Admin].into_iter().chain(Role::SERVICES) {
+            let account = account(test, role);
+            let sql = format!("DROP USER IF EXISTS {account}; CREATE USER {account} IDENTIFIED BY 'pw'");
+            root.execute(&sql).await.unwrap();
+        }
+        World { test, database, root, plan, catalog, deployment }
+    }
+
+    fn rights(&self) -> Rights<'_> {
+        Rights {
+            plan: &self.plan,
+            catalog: &self.catalog,
+            control: self.database.control(),
+            include_deferred: true,
+        }
+    }
+
+    /// The printed text, part by part, as an administrator of the server would run it.
+    async fn run_printed(&mut self, part: impl Fn(&str) -> bool) {
+        let text = mysql::print_grants(&self.rights(), |role| account(self.test, role));
+        for (heading, statements) in text.split("\n-- ").skip(1).filter_map(|p| p.split_once('\n')) {
+            if part(heading) && !statements.is_empty() && statements.contains("GRANT") {
+                self.root.execute(statements).await.unwrap();
+            }
+        }
+    }
+
+    fn database_of(&self, role: Role) -> Database {
+        let server = common::server();
+        let host = server.rsplit_once('@').unwrap().1;
+        let url = format!("mysql://{}:pw@{host}/{}", user(self.test, role), self.database.schema());
+        Database::new(url.parse().unwrap(), self.database.control())
+    }
+
+    async fn session(&self, role: Role) -> Session {
+        self.database_of(role).session().await.unwrap()
+    }
+
+    async fn drop(mut self) {
+        for role in [Role::Admin].into_iter().chain(Role::SERVICES) {
+            self.root.execute(&format!("DROP USER {}", account(self.test, role))).await.unwrap();
+        }
+    }
+}
+
+async fn must(session: &mut Session, role: Role, sql: &str) {
+    if let Err(e) = session.rows(sql).await {
+        panic!("{}: {}\n{sql}", role.name(), e.server_message());
+    }
+}
+
+async fn refused(session: &mut Session, sql: &str, codes: &[u16]) {
+    let error: DbError = session.rows(sql).await.map(drop).expect_err(sql);
+    assert!(error.class == Class::Privilege && codes.contains(&error.code.unwrap()), "{sql}: {error}");
+}
+
+#[tokio::test]
+async fn the_printed_grants_are_enough_and_not_more() {
+    let mut world = World::new("grants").await;
+
+    // The administrator's own rights are enough to make everything.
+    world.run_printed(|heading| heading == "admin").await;
+    let admin = world.database_of(Role::Admin);
+    mysql::migrate(&admin, &world.deployment, false).await.unwrap();
+    let mut session = admin.session().await.unwrap();
+    let catalog = mysql::refresh_catalog(&mut session, &admin).await.unwrap();
+    assert_eq!(
+        serde_json::to_value(&catalog.tables["file_attachments"]).unwrap(),
+        serde_json::to_value(&world.catalog.tables["file_attachments"]).unwrap(),
+        "the administrator's account sees the whole catalog"
+    );
+    mysql::ensure_maps(&mut session, &world.plan).await.unwrap();
+    session.close().await;
+
+    world.run_printed(|heading| heading != "admin").await;
+    for role in Role::SERVICES {
+        let mut session = world.session(role).await;
+        let held = Held::by(&mut session).await.unwrap();
+        for needed in mysql::required_grants(role, &world.rights()) {
+            assert_eq!(held.missing(&needed), None, "{}", role.name());
+        }
+        assert!(held.excessive().is_empty());
+        mysql::check_control(&mut session, world.database.control(), &world.deployment).await.unwrap();
+        let stored = mysql::catalog::stored(&mut session, world.database.control()).await.unwrap();
+        assert!(stored.is_some(), "every service can take the catalog from the control schema");
+    }
+    services_can_work(&world).await;
+    services_cannot_do_harm(&world).await;
+    world.drop().await;
+}
+
+async fn services_can_work(world: &World) {
+    let (plan, control) = (&world.plan, world.database.control());
+    let (range, keys) = (Range::default(), [change::Key(vec![change::Cell::UInt(1), change::Cell::UInt(1)])]);
+    let all = Scopes::Range(&range);
+    let mut writer = world.session(Role::Writer).await;
+    let mut verifier = world.session(Role::Verifier).await;
+    let mut mapper = world.session(Role::Mapper).await;
+    let mut minter = world.session(Role::IdMapper).await;
+    for target in &plan.targets {
+        let sql = TargetSql::new(plan, target, control);
+        let (staging, apply) = (sql.staging(), sql.apply());
+        writer.execute(&staging.create()).await.unwrap();
+        writer.begin().await.unwrap();
+        let mut statements: Vec<String> = apply.lock(all).into_iter().collect();
+        statements.extend([staging.clear(), staging.fill(all), staging.problems(), staging.keys()]);
+        statements.extend(apply.missing_in_lists(all));
+        statements.extend([apply.update(), apply.insert(), apply.extras(all)].into_iter().flatten());
+        if target.kind == TargetKind::Shadow {
+            statements.push(apply.delete(&keys));
+        }
+        for sql in &statements {
+            must(&mut writer, Role::Writer, sql).await;
+        }
+        writer.rollback().await.unwrap();
+        for digest in [sql.digest_wanted(all), sql.digest_present(all)] {
+            must(&mut verifier, Role::Verifier, &digest.sum).await;
+            must(&mut verifier, Role::Verifier, &digest.rows).await;
+        }
+        if let Some(unmapped) = sql.unmapped(all) {
+            must(&mut minter, Role::IdMapper, &unmapped.sql).await;
+        }
+        for route in &target.routes {
+            if let plan::checked::RouteBy::Lookup { query, uses } = &route.by {
+                let image = vec![change::Cell::Null; uses.len()];
+                must(&mut mapper, Role::Mapper, &plan::sql::lookup(query, uses, &[image])).await;
+            }
+        }
+        must(&mut writer, Role::Writer, &sql.scope_table().boundary(&plan.schema, None, 10)).await;
+        let lane =
+            format!("UPDATE {control}.lane SET next_offset = 1 WHERE target = 'x' AND next_offset = 0");
+        must(&mut writer, Role::Writer, &lane).await;
+    }
+    for entity in &plan.entities {
+        let sql = IdentitySql::new(plan, entity);
+        let derive = ids::sql_expression(
+            ids::Namespace::of(world.deployment.namespace, &entity.table),
+            ids::KeyKind::Integer,
+            &sql.key_expression(),
+        );
+        for statement in [
+            sql.unmapped(all),
+            sql.mapped(all),
+            sql.insert(&[(change::Cell::UInt(1), [1; 16])]),
+            sql.insert_range(all, &derive),
+        ] {
+            must(&mut minter, Role::IdMapper, &statement).await;
+        }
+        must(&mut verifier, Role::Verifier, &sql.uncovered()).await;
+        must(&mut verifier, Role::Verifier, &sql.bijection()).await;
+    }
+    let mut reader = world.session(Role::CdcReader).await;
+    must(&mut reader, Role::CdcReader, "SHOW MASTER STATUS").await;
+    let beat =
+        format!("INSERT INTO {control}.reader (source) VALUES ('s') ON DUPLICATE KEY UPDATE source = source");
+    must(&mut reader, Role::CdcReader, &beat).await;
+    let seen = "SELECT column_type FROM information_schema.columns WHERE table_name = 'users' AND column_name = 'role_id' \
+                AND table_schema = DATABASE()";
+    assert!(reader.row(seen).await.unwrap().is_some(), "the reader sees the types of what it publishes");
+}
+
+async fn services_cannot_do_harm(world: &World) {
+    let control = world.database.control();
+    let mut writer = world.session(Role::Writer).await;
+    refused(&mut writer, "UPDATE users SET full_name = 'x'", &[1143]).await;
+    refused(&mut writer, "UPDATE users SET role_id = 1, active = 1", &[1143]).await;
+    refused(&mut writer, "INSERT INTO users (id) VALUES (1)", &[1142, 1143]).await;
+    refused(&mut writer, "DELETE FROM users", &[1142]).await;
+    refused(&mut writer, "SELECT email FROM users", &[1143]).await;
+    refused(&mut writer, "UPDATE users_id_map SET uuid_binary = ''", &[1142]).await;
+    refused(&mut writer, "ALTER TABLE users ADD x INT", &[1142]).await;
+    refused(&mut writer, &format!("DELETE FROM {control}.lane"), &[1142]).await;
+    let mut verifier = world.session(Role::Verifier).await;
+    for sql in [
+        "INSERT INTO users (id) VALUES (1)",
+        "UPDATE users SET active = 1",
+        "DELETE FROM role_permissions_text",
+    ] {
+        refused(&mut verifier, sql, &[1142]).await;
+    }
+    refused(&mut verifier, &format!("UPDATE {control}.lane SET next_offset = 0"), &[1142]).await;
+    let mut reader = world.session(Role::CdcReader).await;
+    refused(&mut reader, "SELECT id FROM users", &[1142, 1143]).await;
+    let mut mapper = world.session(Role::Mapper).await;
+    refused(&mut mapper, "UPDATE users SET active = 1", &[1142]).await;
+    refused(&mut mapper, "SELECT email FROM users", &[1143]).await;
+    let mut minter = world.session(Role::IdMapper).await;
+    refused(&mut minter, "DELETE FROM users_id_map", &[1142]).await;
+}
+
+#[tokio::test]
+async fn the_preflight_says_what_is_wrong_and_how_to_mend_it() {
+    let world = World::new("preflight").await;
+    let inquiry = Inquiry {
+        plan: &world.plan,
+        catalog: &world.catalog,
+        deployment: &world.deployment,
+        roles: &Role::SERVICES,
+        include_deferred: false,
+    };
+    let checks = mysql::preflight(&world.database, &inquiry).await.unwrap();
+    let find = |setting: &str| {
+        checks
+            .iter()
+            .find(|c| c.setting.contains(setting))
+            .unwrap_or_else(|| panic!("no check of {setting}: {checks:#?}"))
+    };
+    assert!(!mysql::passes(&checks));
+    for fine in [
+        "version",
+        "log_bin",
+        "binlog_format",
+        "binlog_row_image",
+        "binlog_row_metadata",
+        "engine",
+        "read_only",
+        "binlog_optimize_thread_scheduling",
+        "binlog_do_db",
+        "namespace",
+        "of the writer",
+    ] {
+        assert!(find(fine).ok, "{:#?}", find(fine));
+    }
+    // No row 1 in `users`, no control schema, an account that may do anything.
+    let admin = find("parameter system_admin");
+    assert!(
+        !admin.ok && admin.severity == Severity::Refuse && admin.mend.contains("--param system_admin="),
+        "{admin:#?}"
+    );
+    assert!(find("schema `cfmysql_preflight_c`").mend.contains("crossfade migrate"));
+    assert!(!find("no service needs").ok && find("no service needs").severity == Severity::Warn);
+
+    let mut root = world.database.session().await.unwrap();
+    root.execute("INSERT INTO users (id, email, full_name, created_at) VALUES (1, 'a', 'b', NOW(6))")
+        .await
+        .unwrap();
+    mysql::migrate(&world.database, &world.deployment, false).await.unwrap();
+    let checks = mysql::preflight(&world.database, &inquiry).await.unwrap();
+    assert!(mysql::passes(&checks), "{checks:#?}");
+
+    // An account with nothing: each missing right is named with the statement that gives it.
+    root.execute(&format!(
+        "GRANT SELECT ON {}.meta TO {}",
+        world.database.control(),
+        account("preflight", Role::Writer)
+    ))
+    .await
+    .unwrap();
+    root.execute(&format!("GRANT SELECT ON users TO {}", account("preflight", Role::Writer))).await.unwrap();
+    let poor = Inquiry { roles: &[Role::Writer], ..inquiry };
+    let checks = mysql::preflight(&world.database_of(Role::Writer), &poor).await.unwrap();
+    let rights = checks.iter().find(|c| c.setting == "of the writer").unwrap();
+    assert!(!rights.ok && !mysql::passes(&checks));
+    for part in [
+        "GRANT CREATE TEMPORARY TABLES ON `cfmysql\\_preflight\\_c`.*",
+        "UPDATE (`active`",
+        "TO 'cfmysql_preflight_writer'@'127.0.0.1';",
+    ] {
+        assert!(rights.mend.contains(part), "{part} is missing in {}", rights.mend);
+    }
+    assert!(!rights.mend.contains(".`meta`"), "what is held is not asked for: {}", rights.mend);
+    // The statements it names are all that is missing.
+    let mend: String = rights.mend.lines().filter(|l| !l.contains("_id_map")).collect::<Vec<_>>().join("\n");
+    root.execute(&mend).await.unwrap();
+    let again = mysql::preflight(&world.database_of(Role::Writer), &poor).await.unwrap();
+    let rights = again.iter().find(|c| c.setting == "of the writer").unwrap();
+    assert!(rights.mend.lines().all(|l| l.contains("_id_map")), "{}", rights.mend);
+    world.drop().await;
+}
