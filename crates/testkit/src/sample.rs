@@ -145,7 +145,7 @@ pub async fn load(url: &str, scale: f64, seed: u64) -> Result<Counts> {
     let counts = Counts::at(scale);
     connect::script(
         &mut db,
-        "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_AUTO_VALUE_ON_ZERO';\n\
+        "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_AUTO_VALUE_ON_ZERO', timestamp = 1738555445;\n\
          CREATE TEMPORARY TABLE testkit_r (n BIGINT NOT NULL PRIMARY KEY, \
            id VARCHAR(36) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL, at DATETIME(6) NOT NULL);\n",
     )

@@ -64,6 +64,7 @@ const ACTS: &[(u32, &str, Act)] = &[
     (4, "config", flags::config),
     (4, "sweep", sweeps::sweep),
     (6, "comeback", sweeps::comeback),
+    (4, "contend", sweeps::contend),
 ];
 
 /// The session's next transaction. Some hold two acts, some are rolled back, wholly or to a savepoint.
@@ -108,4 +109,74 @@ fn choose(world: &mut World) -> (&'static str, Act) {
 /// The names of all acts, for reports.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ACTS.iter().map(|(_, name, _)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::super::world::Ground;
+    use super::*;
+
+    fn world(session: u64, seed: u64) -> World {
+        let requests = (0..50).map(|n| format!("req-{n}")).collect();
+        let ground = Arc::new(Ground { sessions: 3, tables: BTreeMap::new(), requests });
+        World::new(session, seed, ground, Default::default())
+    }
+
+    fn statements(mut world: World, deals: usize) -> Vec<String> {
+        (0..deals).flat_map(|_| next(&mut world).statements).collect()
+    }
+
+    #[test]
+    fn a_session_s_choices_depend_on_its_seed_and_number_alone() {
+        assert_eq!(statements(world(1, 7), 500), statements(world(1, 7), 500));
+        assert_ne!(statements(world(1, 7), 500), statements(world(2, 7), 500));
+        assert_ne!(statements(world(1, 7), 500), statements(world(1, 8), 500));
+    }
+
+    #[test]
+    fn every_table_is_inserted_into_updated_and_deleted_from() {
+        let all = statements(world(0, 1), 6_000);
+        let tables = [
+            "roles",
+            "users",
+            "permissions",
+            "role_permissions",
+            "process_steps",
+            "requests",
+            "file_attachments",
+            "assignments",
+            "delays",
+            "delay_justifications",
+            "escalation_rules",
+            "feature_flags",
+            "feature_flag_roles",
+            "app_config",
+            "request_logs",
+            "audit_logs",
+            "legal_holds",
+            "escalation_histories",
+            "slas",
+            "delegations",
+        ];
+        for table in tables {
+            for verb in ["INSERT INTO", "UPDATE", "DELETE FROM"] {
+                let ignore = format!("{verb} IGNORE {table} ");
+                let plain = format!("{verb} {table} ");
+                assert!(all.iter().any(|s| s.starts_with(&plain) || s.starts_with(&ignore)), "no {plain}");
+            }
+        }
+    }
+
+    #[test]
+    fn ids_of_two_sessions_never_meet() {
+        let (mut one, mut other) = (world(1, 7), world(2, 7));
+        let ids: Vec<u64> = (0..100).map(|_| one.fresh("users")).collect();
+        assert!(ids.iter().all(|id| one.owns(*id) && !other.owns(*id)));
+        assert!((0..100).map(|_| other.fresh("users")).all(|id| !ids.contains(&id)));
+        let mine: Vec<u64> = (0..1000).map(|_| other.mine("users")).collect();
+        assert!(mine.iter().all(|id| other.owns(*id)));
+    }
 }

@@ -145,6 +145,7 @@ SELECT k.uuid_binary, (SELECT m.uuid_binary FROM assignments_id_map m JOIN assig
     AND a.assigned_to_user_id = d.delegator_user_id AND a.created_at <= d.starts_at AND (a.completed_at IS NULL OR a.completed_at >= d.starts_at)),
   o.uuid_binary, e.uuid_binary, d.reason, d.starts_at, d.ends_at
 FROM delegations d JOIN delegations_id_map k ON k.legacy_id = d.id JOIN users_id_map o ON o.legacy_id = d.delegator_user_id JOIN users_id_map e ON e.legacy_id = d.delegate_user_id
+  JOIN users u ON u.id = d.delegator_user_id JOIN users v ON v.id = d.delegate_user_id
 WHERE (SELECT COUNT(*) FROM assignments a WHERE a.request_id = d.request_id
     AND a.assigned_to_user_id = d.delegator_user_id AND a.created_at <= d.starts_at AND (a.completed_at IS NULL OR a.completed_at >= d.starts_at)) = 1;
 -- Row 29

@@ -51,6 +51,14 @@ pub fn sweep(world: &mut World, deal: &mut Deal) {
     }
 }
 
+/// Hot rows in any order: now and then two sessions wait for each other, and one has to start again.
+pub fn contend(world: &mut World, deal: &mut Deal) {
+    for _ in 0..6 {
+        let id = 1 + world.below(6);
+        deal.sql(format!("UPDATE users SET full_name = 'hot {id}' WHERE id = {id}"));
+    }
+}
+
 /// Late audit entries, parents that come back, children that follow; and users who were gone.
 pub fn comeback(world: &mut World, deal: &mut Deal) {
     for _ in 0..3 {
