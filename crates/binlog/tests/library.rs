@@ -14,8 +14,8 @@ use mysql_async::binlog::row::BinlogRow;
 use mysql_async::binlog::value::BinlogValue;
 use mysql_async::prelude::Queryable;
 
-/// What both decoders should say of a cell. The library's TIME(1) and TIME(2) below zero and its year 0000 are wrong,
-/// and BINARY comes without its trailing zeros, so the table of this test has none of them.
+/// What both decoders should say of a cell. The library's TIME(1), TIME(2) and MEDIUMINT below zero and its year 0000 are
+/// wrong, and BINARY comes without its trailing zeros, so the table of this test has none of them.
 fn same(cell: &Cell, value: &BinlogValue<'_>, column: usize) {
     let BinlogValue::Value(value) = value else { panic!("column {column}: {value:?}") };
     match (cell, value) {
@@ -46,7 +46,7 @@ async fn both_decoders_agree_row_by_row() {
     let mut conn = connect().await;
     schema(&mut conn, "binlog_library").await;
     conn.query_drop(
-        "CREATE TABLE t (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, a INT, b SMALLINT UNSIGNED, c MEDIUMINT, \
+        "CREATE TABLE t (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, a INT, b SMALLINT UNSIGNED, c SMALLINT, \
          d DECIMAL(20,6), e DOUBLE, f FLOAT, g VARCHAR(60), h TEXT, i VARBINARY(20), j DATE, k DATETIME(6), \
          l TIME(6), m BIT(12), n CHAR(10), o LONGBLOB)",
     )
@@ -56,7 +56,7 @@ async fn both_decoders_agree_row_by_row() {
     conn.query_drop("SET @seed = 7").await.unwrap();
     conn.query_drop(
         "INSERT INTO t (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) \
-         SELECT IF(seq % 5 = 0, NULL, 2147483647 - seq * 997), seq % 65536, (CAST(seq AS INT) - 2500) * 3000, \
+         SELECT IF(seq % 5 = 0, NULL, 2147483647 - seq * 997), seq % 65536, CAST(seq AS INT) - 2500, \
          (CAST(seq AS INT) - 2500) * 1234567.654321, (CAST(seq AS INT) - 2500) / 3, seq / 8, \
          IF(seq % 7 = 0, NULL, REPEAT('ü', seq % 60)), REPEAT('t', seq % 300), UNHEX(SHA1(seq)), \
          '1900-01-01' + INTERVAL seq * 13 DAY, '1970-01-01' + INTERVAL seq * 99999999 MICROSECOND, \

@@ -80,8 +80,9 @@ async fn a_dropped_table_stops_the_reader() {
 #[tokio::test]
 async fn statement_format_stops_the_reader() {
     let mut rig = users("statement").await;
-    let error =
-        stopped_by(&mut rig, "SET SESSION binlog_format = STATEMENT; UPDATE users SET name = 'x'").await;
+    let sql = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET SESSION binlog_format = STATEMENT; \
+               UPDATE users SET name = 'x'";
+    let error = stopped_by(&mut rig, sql).await;
     assert!(matches!(error, ReaderError::StatementFormat { .. }), "{error}");
 }
 
@@ -90,6 +91,7 @@ async fn statement_format_elsewhere_does_not() {
     let mut rig = users("elsewhere").await;
     rig.exec("CREATE TABLE t (a INT)").await;
     let reader = rig.start().await;
+    rig.exec("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await;
     rig.exec("SET SESSION binlog_format = STATEMENT").await;
     rig.exec("SET @x = 7; INSERT INTO t VALUES (@x), (RAND() * 10); SET SESSION binlog_format = ROW").await;
     rig.fence().await;

@@ -170,6 +170,7 @@ impl Rig {
             entities: vec![],
             targets: vec![],
             watched: watched.collect(),
+            required_rows: vec![],
         }
     }
 
