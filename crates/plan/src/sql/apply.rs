@@ -4,7 +4,7 @@
 
 use super::{Scopes, TargetSql, qualified};
 use crate::catalog::Flavour;
-use crate::checked::{Policy, TargetColumn, TargetKind};
+use crate::checked::{ListReference, Policy, TargetColumn, TargetKind};
 use crate::quote;
 
 /// Statements after the staging table was filled.
@@ -150,14 +150,31 @@ impl Apply<'_> {
                 let scope: Vec<String> = list.scope.iter().map(|c| format!("f.{}", quote::ident(c))).collect();
                 let (id, key) = (quote::ident(&list.id), quote::ident(&list.parent_key.name));
                 format!(
-                    "SELECT DISTINCT {}, f.{id} FROM {} AS f LEFT JOIN {} AS p ON p.{key} = f.{id} WHERE f.{id} IS NOT NULL AND p.{key} IS NULL AND {}",
+                    "SELECT DISTINCT {}, f.{id} FROM {} AS f LEFT JOIN {} AS p ON p.{key} = f.{id} WHERE f.{id} IS NOT NULL AND p.{key} IS NULL AND {}{}",
                     scope.join(", "),
                     qualified(plan, &list.from),
                     qualified(plan, &list.parent),
                     scopes.condition(&scope),
+                    self.scope_exists(list, &scope),
                 )
             })
             .collect()
+    }
+}
+
+impl Apply<'_> {
+    /// Rows of a list may outlive the scope they belong to; then there is nothing to report.
+    fn scope_exists(&self, list: &ListReference, scope: &[String]) -> String {
+        let table = self.sql.scope_table();
+        if table.table == list.from {
+            return String::new();
+        }
+        let equal = table.columns.iter().zip(scope).map(|(c, s)| format!("o.{} = {s}", quote::ident(&c.name)));
+        format!(
+            " AND EXISTS (SELECT 1 FROM {} AS o WHERE {})",
+            qualified(self.sql.plan, &table.table),
+            equal.collect::<Vec<_>>().join(" AND ")
+        )
     }
 }
 
