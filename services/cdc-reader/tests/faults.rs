@@ -203,6 +203,7 @@ async fn a_barrier_outside_the_binlog_is_found_out() {
     let mut server = Mariadb::start(&[]).await.unwrap();
     let mut rig = users(Rig::on(&server, "dark").await).await;
     let ignored = format!("--binlog-ignore-db={}", rig.database.control());
+    server.stop().await.unwrap();
     server.restart_with(&[&ignored]).await.unwrap();
     rig.sql = rig.database.session().await.unwrap();
     rig.settings.beat_bound = Duration::from_secs(2);
