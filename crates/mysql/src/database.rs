@@ -15,6 +15,8 @@ use crate::url::{DatabaseUrl, SslMode};
 /// A connection that is not made by then is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// `derived_merge=off`: a value that is looked up is computed once, however often the rest of its statement reads it.
+///
 /// What every session is set to; the plan's expressions mean what they mean under these settings.
 ///
 /// A session that lost its client while it held a lane would keep the lane for the server's `wait_timeout` (8 hours);
@@ -23,7 +25,7 @@ const SETUP: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
     SET SESSION autocommit = 1, time_zone = '+00:00', \
     sql_mode = 'STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
     group_concat_max_len = 1073741824, lock_wait_timeout = 2, innodb_lock_wait_timeout = 3, \
-    net_write_timeout = 600 /*M!100300 , idle_write_transaction_timeout = 60 */";
+    optimizer_switch = 'derived_merge=off', net_write_timeout = 600 /*M!100300 , idle_write_transaction_timeout = 60 */";
 
 /// The legacy schema and Crossfade's control schema on one server. Cheap to clone; holds no connection.
 #[derive(Clone, Debug)]

@@ -23,6 +23,7 @@
 //! rows as they are, and orders a redrive through the id-mapper: whoever parks sees to it.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use change::Key;
 use mysql::control::exceptions::{self, Exception, Kind, Missing, Open};
@@ -49,6 +50,8 @@ pub struct Outcome {
     pub parked: u64,
     pub reported: u64,
     pub closed: u64,
+    /// From the lanes' locks to the end of the commit: the time for which rows may have been locked.
+    pub held: Duration,
 }
 
 impl Outcome {
@@ -58,6 +61,7 @@ impl Outcome {
         self.parked += other.parked;
         self.reported += other.reported;
         self.closed += other.closed;
+        self.held += other.held;
     }
 }
 
@@ -110,7 +114,7 @@ pub async fn apply(
     }
     let (reported, closed) = reconcile(session, db, sql, &open, &found.exceptions, &busy).await?;
     order_redrives(session, db, sql, &found.exceptions).await?;
-    Ok(Attempt::Done(Outcome { scanned: staged, changed, parked: aside.len() as u64, reported, closed }))
+    Ok(Attempt::Done(Outcome { scanned: staged, changed, parked: aside.len() as u64, reported, closed, held: Duration::ZERO }))
 }
 
 /// Parks scopes for a reason that the rows themselves do not tell.

@@ -1,6 +1,6 @@
 //! One batch of one lane: a transaction that moves the lane's offset and the rows together (P3).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use change::Key;
 use mysql::control::{exceptions, lane};
@@ -89,6 +89,7 @@ async fn attempt(
     if !take(context, session, sql, claim, true).await? {
         return Ok(Tried::Fenced);
     }
+    let began = Instant::now();
     let applied = if careful {
         let keys = match scopes {
             Scopes::Keys(keys) => keys.to_vec(),
@@ -100,11 +101,12 @@ async fn attempt(
     };
     match applied {
         Attempt::ReportFirst(reports) => Ok(Tried::Report(reports)),
-        Attempt::Done(outcome) => {
+        Attempt::Done(mut outcome) => {
             if let Claim::Chunk { pass, .. } = claim {
                 mysql::control::pass::count(session, db, pass.id, outcome.scanned, outcome.changed).await?;
             }
             session.commit().await?;
+            outcome.held = began.elapsed();
             Ok(Tried::Applied(outcome))
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
@@ -35,7 +35,7 @@ pub struct Shared {
 
 /// Limits of a batch, in scopes. It starts at `START` and follows the time that a batch takes.
 const START: usize = 200;
-const LEAST: usize = 10;
+const LEAST: usize = 50;
 const MOST: usize = 2000;
 
 pub struct LaneWorker {
@@ -122,7 +122,6 @@ impl LaneWorker {
         let (keys, new, taken) = collect(&pending.records, &target.folds(), self.size);
         let sql = TargetSql::new(&plan, target, self.shared.context.database.control());
         let claim = Claim::Lane { lane: self.lane, topic: &self.topic, old: self.next_offset, new };
-        let started = Instant::now();
         let mut backoff = ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(Duration::from_millis(50))
@@ -146,7 +145,7 @@ impl LaneWorker {
         };
         match applied {
             Applied::Done(outcome) => {
-                self.done(keys.len(), &outcome, started.elapsed());
+                self.done(keys.len(), &outcome);
                 pending.records.drain(..taken);
                 self.next_offset = new;
             }
@@ -165,9 +164,9 @@ impl LaneWorker {
         applied
     }
 
-    fn done(&mut self, scopes: usize, outcome: &Outcome, took: Duration) {
+    fn done(&mut self, scopes: usize, outcome: &Outcome) {
         self.shared.metrics.applied(scopes as u64, outcome);
-        let budget = self.shared.context.lock_budget;
+        let (budget, took) = (self.shared.context.lock_budget, outcome.held);
         if took > budget && scopes >= self.size / 2 {
             self.size = (self.size / 2).max(LEAST);
         } else if took < budget / 2 && scopes == self.size {

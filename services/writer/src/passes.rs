@@ -83,9 +83,9 @@ async fn walk(shared: &Shared, mut pass: pass::Pass, stop: &CancellationToken) -
         }
         match chunk::run(context, &mut loan.worker, &sql, &mut pass, size.scopes()).await? {
             Chunk::Taken => break,
-            Chunk::Done { outcome, took, last } => {
+            Chunk::Done { outcome, last } => {
                 shared.metrics.chunk(&outcome);
-                size.learn(took);
+                size.learn(outcome.held);
                 if last {
                     tracing::info!(target = %pass.target, scanned = pass.scanned, changed = pass.changed, "pass done");
                     break;

@@ -4,7 +4,7 @@
 //! same, and no value ever travels through a client. It is temporary: never in the binlog, never seen by another session.
 
 use super::{Flag, Scopes, TargetSql};
-use crate::catalog::Column;
+use crate::catalog::{Column, Flavour};
 use crate::quote;
 
 /// Statements around a session's staging table.
@@ -65,7 +65,14 @@ impl Staging<'_> {
         columns.push("named VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL".into());
         columns.push("ok BOOLEAN NOT NULL".into());
         columns.push(format!("KEY ({})", self.sql.staged_key().join(", ")));
-        format!("CREATE OR REPLACE TEMPORARY TABLE {} ({}) ENGINE=InnoDB", self.name, columns.join(", "))
+        // An engine without transactions forgets its rows at once: InnoDB would keep them, marked as deleted, until they
+        // are purged, and every batch would scan those of the batches before. A roll-back leaves rows behind, which is
+        // why each batch begins by clearing.
+        let engine = match self.sql.plan.flavour {
+            Flavour::MariaDb => "Aria TRANSACTIONAL=0",
+            Flavour::MySql => "MyISAM",
+        };
+        format!("CREATE TEMPORARY TABLE {} ({}) ENGINE={engine}", self.name, columns.join(", "))
     }
 
     pub fn clear(&self) -> String {
