@@ -86,12 +86,12 @@ INSERT INTO legal_holds (id, audit_log_id, reason, held_by_user_id, held_at) VAL
   (0, 0, 'first', 1, '2024-01-01'), ($MAX + 1, 0, 'same time, greater id', 0, '2024-01-01'), ($BIG + 1, $BIG + 1, REPEAT('ü', 400), $BIG + 1, '2024-01-01'),
   ($MAX + 2, $MAX + 1, 'by someone gone', $MAX + 99, '2024-01-01'), ($MAX + 3, $MAX + 2, 'by nobody', NULL, '2024-01-01'), ($MAX + 4, $MAX + 99, 'entry gone', 1, '2024-01-01');
 
--- Attachments: too long, exactly fitting, nested too deep, duplicate keys, numbers, escapes.
+-- Attachments: too long, exactly fitting, nested deeper than MariaDB reads (32) and less than MySQL does (100), duplicate keys, numbers, escapes.
 INSERT INTO file_attachments (id, request_id, file_name, size_bytes, metadata, created_at) VALUES
   (0, 'nothing here', 'z', 0, CONCAT('{"content_type": "', REPEAT('x', 121), '", "storage_path": "', REPEAT('é', 501), '", "description": "', REPEAT('é', 32768), '"}'), '2024-01-01'),
   ($BIG + 1, 'tail', 'z', 18446744073709551615, CONCAT('{"content_type": "', REPEAT('é', 120), '", "storage_path": "', REPEAT('é', 500), '", "description": "', REPEAT('é', 32767), 'x"}'), '2024-01-01'),
   ($MAX + 1, 'tail', 'z', 0, CONCAT('{"content_type": "x', REPEAT(' ', 120), '", "description": "kept"}'), '2024-01-01'),
-  ($MAX + 2, 'tail', 'z', 0, CONCAT('{"content_type": "deep", "x": ', REPEAT('[', 200), REPEAT(']', 200), '}'), '2024-01-01'),
+  ($MAX + 2, 'tail', 'z', 0, CONCAT('{"content_type": "deep", "x": ', REPEAT('[', 60), REPEAT(']', 60), '}'), '2024-01-01'),
   ($MAX + 3, 'tail', 'z', 0, CONCAT('{"content_type": "shallow", "x": ', REPEAT('[', 20), REPEAT(']', 20), '}'), '2024-01-01'),
   ($MAX + 4, 'tail', 'z', 0, '{"content_type": "first", "content_type": "second", "storage_path": "a", "storage_path": null}', '2024-01-01'),
   ($MAX + 5, 'tail', 'z', 0, '{"content_type": true, "storage_path": 1e400, "description": {"a": 1}}', '2024-01-01'),
@@ -108,7 +108,7 @@ INSERT INTO feature_flag_roles (flag_id, role_id) VALUES
   (0, 0), (0, $BIG + 1), (0, $MAX + 1), (0, $MAX + 2), (0, $MAX + 3), (0, $MAX + 4), (0, $MAX + 5), (0, $MAX + 6), (0, $MAX + 99), (0, $MAX + 98),
   ($BIG + 1, $MAX + 99), ($MAX + 99, 1);
 INSERT INTO app_config (config_key, config_value) VALUES
-  ('feature.zero.dependencies', '[{"a": 1, "a": 2}]'), ('FEATURE.BIG.DEPENDENCIES', '["by collation"]'), ('feature.deep.dependencies', CONCAT(REPEAT('[', 200), REPEAT(']', 200))),
+  ('feature.zero.dependencies', '[{"a": 1, "a": 2}]'), ('FEATURE.BIG.DEPENDENCIES', '["by collation"]'), ('feature.deep.dependencies', CONCAT(REPEAT('[', 60), REPEAT(']', 60))),
   ('feature.dup.dependencies', '["x", "x", "é", "\\u00e9"]'), ('feature.pad.dependencies ', '["trailing blank"]'), ('feature.a.b.dependencies', '[0.1, 1.0, 100, -0]');
 INSERT INTO audit_logs (id, entity_type, entity_id, action, actor_user_id, details, created_at) VALUES
   ($MAX + 50, 'feature_flags', '0', 'update', 0, '{"impact": "low", "impact": "high"}', '2030-01-01'), ($MAX + 51, 'Feature_Flags', '0', 'update', $MAX + 99, '{"impact": " "}', '2030-01-01'),
