@@ -1,6 +1,6 @@
 //! DECIMAL: groups of nine digits in four bytes, big-endian, the sign in the first bit, negative ones inverted.
 
-use crate::scan::uint_be;
+use crate::scan::{push_digits, uint_be};
 
 /// Bytes that a group of 0..=9 digits takes.
 const BYTES: [usize; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
@@ -20,19 +20,21 @@ pub(crate) fn text(bytes: &[u8], precision: u8, scale: u8) -> Option<String> {
     }
     let negative = bytes[0] & 0x80 == 0;
     let flip = if negative { 0xff } else { 0 };
-    let mut raw: Vec<u8> = bytes.iter().map(|b| b ^ flip).collect();
+    // The longest DECIMAL, 65 digits, takes 30 bytes.
+    let mut raw = [0; 32];
+    let raw = raw.get_mut(..bytes.len())?;
+    raw.iter_mut().zip(bytes).for_each(|(r, b)| *r = b ^ flip);
     raw[0] ^= 0x80;
-    let mut rest = raw.as_slice();
+    let mut rest: &[u8] = raw;
     let mut group = |digits: usize, out: &mut String| -> Option<()> {
         let (head, tail) = rest.split_at_checked(BYTES[digits])?;
         rest = tail;
         let n = uint_be(head);
+        if n >= 10_u64.pow(digits as u32) {
+            return None;
+        }
         if digits > 0 {
-            let text = format!("{n:0digits$}");
-            if text.len() > digits {
-                return None;
-            }
-            out.push_str(&text);
+            push_digits(out, n, digits);
         }
         Some(())
     };

@@ -10,7 +10,7 @@ pub enum BinlogError {
     UnknownEvent(u8),
     #[error("event type {0} belongs to MySQL; only MariaDB's binlog is read")]
     MySql(u8),
-    #[error("{table}: column {ordinal} has binlog type {code}, which is not supported")]
+    #[error("{table}: column {ordinal} has binlog type {code}, which is not supported{}", mend(*code))]
     UnknownType { table: String, ordinal: usize, code: u8 },
     #[error("{table}: the binlog does not name the columns; set binlog_row_metadata=FULL")]
     NoNames { table: String },
@@ -30,6 +30,16 @@ pub enum BinlogError {
     Text { column: String, charset: crate::Charset },
     #[error("column `{column}`: {reason}")]
     Value { column: String, reason: &'static str },
+}
+
+fn mend(code: u8) -> &'static str {
+    match code {
+        7 | 11 | 12 => {
+            ": it is a TIME, TIMESTAMP or DATETIME in the format of MySQL 5.5, which does not tell its own length; \
+             set mysql56_temporal_format=ON and rebuild the table with ALTER TABLE ... FORCE"
+        }
+        _ => "",
+    }
 }
 
 pub(crate) type Result<T> = std::result::Result<T, BinlogError>;

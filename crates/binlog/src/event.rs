@@ -39,6 +39,8 @@ pub enum Event<'a> {
     /// Nothing has happened for a heartbeat period.
     Heartbeat,
     Rotate,
+    /// Another file begins. A transaction that is open here was cut off by a crash of the server and never happened.
+    File,
     /// The server knows that changes are missing from the binlog.
     Incident(String),
     /// Nothing that changes a row.
@@ -78,6 +80,7 @@ impl<'a> Event<'a> {
             // LOAD DATA in statement format: three more numbers and a flag.
             18 => Event::Query(Query::parse(body, 13, false)?),
             4 => Event::Rotate,
+            15 => Event::File,
             16 => Event::Xid,
             19 => Event::TableMap(body),
             23..=25 | 30..=32 | 166..=171 => Event::Rows(Rows::parse(header.code, body)?),
@@ -85,9 +88,9 @@ impl<'a> Event<'a> {
             27 | 41 => Event::Heartbeat,
             38 => Event::XaPrepare,
             162 => Event::Gtid(Gtid::parse(header.server_id, body)?),
-            // Stop, user variables and the like of a statement, format description, BEGIN_LOAD and APPEND_BLOCK (their
+            // Stop, user variables and the like of a statement, BEGIN_LOAD and APPEND_BLOCK (their
             // EXECUTE_LOAD is judged), ignorable, rows query, annotation, checkpoint, GTID list, encryption.
-            3 | 5 | 9 | 13 | 14 | 15 | 17 | 28 | 29 | 160 | 161 | 163 | 164 => Event::Other,
+            3 | 5 | 9 | 13 | 14 | 17 | 28 | 29 | 160 | 161 | 163 | 164 => Event::Other,
             33..=37 | 39 | 40 | 42 if flavour == Flavour::MySql => {
                 return Err(BinlogError::MySql(header.code));
             }

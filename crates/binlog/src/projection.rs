@@ -15,7 +15,8 @@ pub struct Wanted<'a> {
     pub published: &'a [String],
     /// An update that changes none of these is an echo, unless a `fill` column says otherwise.
     pub read: &'a [String],
-    /// Count as changed when the after image is NULL and the before image is not.
+    /// Count as changed when the after image is NULL and the before image is not. A column that is not there yet is
+    /// none that anybody could have emptied.
     pub fill: &'a [String],
 }
 
@@ -61,7 +62,9 @@ impl Projection {
             roles[find(name)?].read = true;
         }
         for name in wanted.fill {
-            roles[find(name)?].fill = true;
+            if let Ok(i) = find(name) {
+                roles[i].fill = true;
+            }
         }
         Ok(Projection { map, published, roles })
     }

@@ -82,3 +82,16 @@ pub(crate) fn uint_be(bytes: &[u8]) -> u64 {
 pub(crate) fn bit(map: &[u8], i: usize) -> bool {
     map.get(i / 8).is_some_and(|b| b >> (i % 8) & 1 == 1)
 }
+
+/// Appends a number, with zeros in front up to `width` digits. `fmt` takes several times as long.
+pub(crate) fn push_digits(out: &mut String, mut n: u64, width: usize) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    while n > 0 {
+        at -= 1;
+        digits[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+    }
+    at = at.min(digits.len().saturating_sub(width));
+    out.extend(digits[at..].iter().map(|b| char::from(*b)));
+}

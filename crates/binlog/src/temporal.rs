@@ -1,8 +1,6 @@
 //! Dates and times in the text that the server prints. TIMESTAMP is printed in UTC.
 
-use std::fmt::Write;
-
-use crate::scan::{uint_be, uint_le};
+use crate::scan::{push_digits, uint_be, uint_le};
 
 /// Bytes that a fraction of `fsp` digits takes.
 pub(crate) fn fraction_size(fsp: u8) -> usize {
@@ -11,7 +9,9 @@ pub(crate) fn fraction_size(fsp: u8) -> usize {
 
 pub(crate) fn date(raw: &[u8]) -> String {
     let n = uint_le(raw);
-    format!("{:04}-{:02}-{:02}", n >> 9, n >> 5 & 15, n & 31)
+    let mut out = String::with_capacity(10);
+    calendar(&mut out, n >> 9, n >> 5 & 15, n & 31);
+    out
 }
 
 /// The year's byte counts from 1900; 0 is the year 0000.
@@ -25,7 +25,9 @@ pub(crate) fn datetime(raw: &[u8], fsp: u8) -> Option<String> {
     let packed = uint_be(head).checked_sub(1 << 39)?;
     let (days, time) = (packed >> 17, packed & 0x1_ffff);
     let (months, day) = (days >> 5, days & 31);
-    let mut out = format!("{:04}-{:02}-{:02} ", months / 13, months % 13, day);
+    let mut out = String::with_capacity(26);
+    calendar(&mut out, months / 13, months % 13, day);
+    out.push(' ');
     clock(&mut out, time >> 12, time >> 6 & 63, time & 63);
     append_fraction(&mut out, uint_be(fraction), fsp);
     Some(out)
@@ -41,7 +43,8 @@ pub(crate) fn timestamp(raw: &[u8], fsp: u8) -> Option<String> {
         out.push_str("0000-00-00 00:00:00");
     } else {
         let (y, m, d) = civil(seconds / 86_400);
-        let _ = write!(out, "{y:04}-{m:02}-{d:02} ");
+        calendar(&mut out, y, m, d);
+        out.push(' ');
         let s = seconds % 86_400;
         clock(&mut out, s / 3600, s / 60 % 60, s % 60);
     }
@@ -57,22 +60,35 @@ pub(crate) fn time(raw: &[u8], fsp: u8) -> Option<String> {
     let n = uint_be(raw) as i64 - (0x80_0000_i64 << bits);
     let (sign, n) = (if n < 0 { "-" } else { "" }, n.unsigned_abs());
     let (whole, fraction) = (n >> bits, n & ((1 << bits) - 1));
-    let mut out = String::from(sign);
+    let mut out = String::with_capacity(17);
+    out.push_str(sign);
     clock(&mut out, whole >> 12 & 0x3ff, whole >> 6 & 63, whole & 63);
     append_fraction(&mut out, fraction, fsp);
     Some(out)
 }
 
+fn calendar(out: &mut String, year: u64, month: u64, day: u64) {
+    push_digits(out, year, 4);
+    out.push('-');
+    push_digits(out, month, 2);
+    out.push('-');
+    push_digits(out, day, 2);
+}
+
 fn clock(out: &mut String, hours: u64, minutes: u64, seconds: u64) {
-    let _ = write!(out, "{hours:02}:{minutes:02}:{seconds:02}");
+    push_digits(out, hours, 2);
+    out.push(':');
+    push_digits(out, minutes, 2);
+    out.push(':');
+    push_digits(out, seconds, 2);
 }
 
 /// The stored fraction has an even number of digits; an odd `fsp` shows one less.
 fn append_fraction(out: &mut String, stored: u64, fsp: u8) {
     if fsp > 0 {
         let shown = if fsp % 2 == 1 { stored / 10 } else { stored };
-        let width = usize::from(fsp);
-        let _ = write!(out, ".{shown:0width$}");
+        out.push('.');
+        push_digits(out, shown, usize::from(fsp));
     }
 }
 

@@ -26,6 +26,9 @@ use crate::source::{Gone, Source};
 use crate::status::Counters;
 use crate::tables::{Problem, Sight, Tables};
 
+/// A stream that brings no whole event for this long is given up, however slow the line.
+const LONGEST_SILENCE: Duration = Duration::from_secs(600);
+
 pub(crate) struct Feed {
     pub context: Context,
     pub tables: Tables,
@@ -63,10 +66,11 @@ impl From<ReaderError> for End {
 impl Feed {
     /// Reads until it is told to stop or meets what it must not pass. The last message then says why.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut waits = patient();
+        let shortest = 3 * self.context.settings.server_heartbeat;
+        let (mut waits, mut silence) = (patient(), shortest);
         loop {
             let before = self.position.clone();
-            let end = self.connect(&stop).await;
+            let end = self.connect(silence, &stop).await;
             self.counters.connected.store(false, Relaxed);
             self.group = None;
             self.tables.forget();
@@ -79,7 +83,10 @@ impl Feed {
                 }
             };
             if self.position != before {
-                waits = patient();
+                (waits, silence) = (patient(), shortest);
+            } else {
+                // It may be one event that is larger than the line can bring in this time.
+                silence = (silence * 2).min(LONGEST_SILENCE.max(shortest));
             }
             tracing::warn!(position = %self.position, reason = %said, "the binlog stream broke off; connecting again");
             self.counters.reconnects.fetch_add(1, Relaxed);
@@ -95,13 +102,14 @@ impl Feed {
         }
     }
 
-    async fn connect(&mut self, stop: &CancellationToken) -> End {
+    async fn connect(&mut self, silence: Duration, stop: &CancellationToken) -> End {
         let settings = &self.context.settings;
         let open = Source::open(
             &self.context.database,
             &self.position,
             settings.server_id,
             settings.server_heartbeat,
+            silence,
         );
         let mut source = tokio::select! {
             () = stop.cancelled() => return End::Stopped,
@@ -167,6 +175,12 @@ impl Feed {
             Event::Xid | Event::XaPrepare => self.end(),
             Event::Heartbeat => self.lost(self.beats.missing_when_silent()),
             Event::Incident(said) => Err(ReaderError::Incident { position: self.position.clone(), said }),
+            Event::File => {
+                if self.group.take().is_some() {
+                    tracing::warn!(position = %self.position, "the server died inside a transaction, which never happened");
+                }
+                Ok(())
+            }
             Event::Rotate | Event::Other => Ok(()),
         }
     }
@@ -228,7 +242,8 @@ impl Feed {
                 if !changes.is_empty() {
                     self.batch.time_ms = group.time_ms;
                 }
-                for change in changes.drain(..) {
+                for mut change in changes.drain(..) {
+                    table.spell(&mut change);
                     self.batch.add(index, table, self.context.partitions, change);
                 }
                 self.scratch = changes;

@@ -67,7 +67,7 @@ pub(crate) fn judge(query: &Query, schema: &str, watched: &[Watched]) -> Verdict
             let whole_schema = concerned && words.get(1).is_some_and(|w| w == "DATABASE" || w == "SCHEMA");
             if tables.is_empty() && !whole_schema {
                 Verdict::Nothing
-            } else if keeps_contents(&words) {
+            } else if keeps_contents(&words) || only_adds(sql) {
                 Verdict::Compare(Vec::new())
             } else {
                 Verdict::Compare(tables)
@@ -103,6 +103,39 @@ fn keeps_contents(words: &[String]) -> bool {
     }
 }
 
+/// An ALTER that adds columns and indexes and does nothing else. A word in a comment or a default may deceive it, to the
+/// careful side only.
+fn only_adds(sql: &str) -> bool {
+    const OTHER: [&str; 21] = [
+        "DROP",
+        "MODIFY",
+        "CHANGE",
+        "CONVERT",
+        "RENAME",
+        "TRUNCATE",
+        "EXCHANGE",
+        "IMPORT",
+        "DISCARD",
+        "SET",
+        "ENGINE",
+        "PARTITION",
+        "PARTITIONS",
+        "REORGANIZE",
+        "COALESCE",
+        "ORDER",
+        "FORCE",
+        "ALTER",
+        "REMOVE",
+        "PERIOD",
+        "SYSTEM",
+    ];
+    let words = first_words(sql, usize::MAX);
+    let mut actions = words.iter().skip_while(|w| *w != "TABLE").skip(1);
+    words.first().is_some_and(|w| w == "ALTER")
+        && words.iter().any(|w| w == "ADD")
+        && actions.all(|w| !OTHER.contains(&w.as_str()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +150,7 @@ mod tests {
                 columns: vec![],
                 read: vec![],
                 fill: vec![],
+                uuids: vec![],
                 folds: vec![],
             })
             .to_vec()
@@ -135,7 +169,9 @@ mod tests {
             ("other", "TRUNCATE TABLE users", Verdict::Nothing),
             ("other", "TRUNCATE `app`.`Roles`", Verdict::Emptied(vec![1])),
             ("app", "TRUNCATE users_archive", Verdict::Nothing),
-            ("app", "ALTER TABLE users ADD x INT", Verdict::Compare(vec![0])),
+            ("app", "ALTER TABLE users ADD x INT, ADD KEY k (x)", Verdict::Compare(vec![])),
+            ("app", "ALTER TABLE users ADD x INT, DROP COLUMN y", Verdict::Compare(vec![0])),
+            ("app", "ALTER TABLE users ENGINE=InnoDB", Verdict::Compare(vec![0])),
             ("other", "ALTER TABLE users ADD x INT", Verdict::Nothing),
             (
                 "other",

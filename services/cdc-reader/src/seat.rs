@@ -9,6 +9,10 @@ use plan::quote;
 
 use crate::error::ReaderError;
 
+/// A beat that is not answered by then is tried again on another connection. The first may still be carried out after the
+/// second, and then sets the position back by one save: more is read again, nothing is lost.
+const ANSWER: Duration = Duration::from_secs(10);
+
 pub(crate) struct Seat {
     database: Database,
     session: Session,
@@ -23,7 +27,7 @@ pub(crate) struct Seat {
 impl Seat {
     /// Takes the source over from whoever read it, and says where reading starts.
     pub async fn take(database: &Database, source: &str) -> Result<Seat, ReaderError> {
-        let mut session = database.session().await?;
+        let mut session = session(database).await?;
         let table = database.control_table("reader");
         let name = quote::text(source);
         session.begin().await?;
@@ -95,7 +99,7 @@ impl Seat {
             tracing::warn!(%error, "the beat failed; trying again");
             tokio::time::sleep(waits.next().unwrap_or(Duration::from_secs(5))).await;
             if !self.session.is_open() {
-                match self.database.session().await {
+                match session(&self.database).await {
                     Ok(session) => self.session = session,
                     Err(e) if e.is_transient() => continue,
                     Err(e) => return Err(e.into()),
@@ -113,6 +117,12 @@ impl Seat {
     pub async fn close(self) {
         self.session.close().await;
     }
+}
+
+async fn session(database: &Database) -> Result<Session, DbError> {
+    let mut session = database.session().await?;
+    session.set_timeout(ANSWER);
+    Ok(session)
 }
 
 /// Waits between tries: from 100 ms to 5 s, with jitter, without end.

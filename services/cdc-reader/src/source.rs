@@ -37,6 +37,7 @@ impl Source {
         position: &Position,
         server_id: Option<u32>,
         heartbeat: Duration,
+        silence: Duration,
     ) -> Result<Source, Gone> {
         let mut conn = database.binlog_connection().await.map_err(|e| match e.is_transient() {
             true => Gone::Passing { said: e.to_string(), kicked: false },
@@ -53,7 +54,6 @@ impl Source {
         .map_err(gone)?;
         let id = server_id.unwrap_or_else(|| rand::random_range(1 << 30..u32::MAX));
         let stream = conn.get_binlog_stream(BinlogStreamRequest::new(id)).await.map_err(gone)?;
-        let silence = heartbeat * 3;
         Ok(Source { stream, server_id: own.unwrap_or_default(), silence, position: position.clone() })
     }
 

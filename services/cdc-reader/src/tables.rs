@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use binlog::{BinlogError, Charset, Kind, Projection, TableMap, Wanted};
-use change::{Fold, TableName};
+use change::{Cell, Fold, RowChange, TableName};
 use plan::catalog::Column;
 use plan::checked::Checked;
 
@@ -19,6 +19,8 @@ pub(crate) struct Watched {
     pub columns: Vec<Column>,
     pub read: Vec<String>,
     pub fill: Vec<String>,
+    /// Places of MariaDB's UUID columns among the published.
+    pub uuids: Vec<usize>,
     /// Folds of the key columns, which are the first that are published.
     pub folds: Vec<Fold>,
 }
@@ -61,6 +63,7 @@ impl Tables {
                 name: TableName::new(&plan.schema, table),
                 topic: topics.changes(table),
                 published: w.published.iter().map(|c| c.name.clone()).collect(),
+                uuids: places(&w.published, "uuid"),
                 columns: w.published.clone(),
                 read: w.read.clone(),
                 fill: w.fill.clone(),
@@ -116,7 +119,36 @@ impl Tables {
     }
 }
 
+fn places(columns: &[Column], data_type: &str) -> Vec<usize> {
+    columns.iter().enumerate().filter(|(_, c)| c.data_type == data_type).map(|(i, _)| i).collect()
+}
+
+/// Sixteen bytes as the server prints a UUID; anything else stays.
+fn spell_uuid(cell: &mut Cell) {
+    if let Cell::Bytes(bytes) = cell
+        && bytes.len() == 16
+    {
+        let mut text = String::with_capacity(36);
+        for (i, byte) in bytes.iter().enumerate() {
+            if matches!(i, 4 | 6 | 8 | 10) {
+                text.push('-');
+            }
+            text.extend([byte >> 4, byte & 15].map(|n| char::from_digit(n.into(), 16).unwrap_or('0')));
+        }
+        *cell = Cell::Text(text);
+    }
+}
+
 impl Watched {
+    /// Gives cells the form in which a session reads them, where the binlog's bytes do not say enough.
+    pub fn spell(&self, change: &mut RowChange) {
+        for i in &self.uuids {
+            for image in [&mut change.before, &mut change.after].into_iter().flatten() {
+                image.get_mut(*i).into_iter().for_each(spell_uuid);
+            }
+        }
+    }
+
     fn project(&self, map: TableMap) -> Result<Projection, Problem> {
         let wanted = Wanted { published: &self.published, read: &self.read, fill: &self.fill };
         let projection = Projection::new(map, wanted).map_err(|e| match e {
@@ -175,7 +207,8 @@ fn fits(kind: &Kind, column: &Column) -> bool {
         | "longblob" => {
             matches!(kind, Kind::Blob { charset: c, .. } if charset(c))
         }
-        // UUID and INET6 travel as bytes whose text only the server knows; geometry is no key and no route.
+        "uuid" => matches!(kind, Kind::Char { length: 16, .. }),
+        // INET6 travels as bytes whose text only the server knows; geometry is no key and no route.
         _ => false,
     }
 }

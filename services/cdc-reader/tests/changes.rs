@@ -71,6 +71,20 @@ async fn an_update_of_columns_that_the_plan_does_not_read_is_an_echo() {
 }
 
 #[tokio::test]
+async fn a_uuid_column_is_spelt_as_the_server_spells_it() {
+    let mut rig = Rig::new("uuid").await;
+    rig.exec("CREATE TABLE things (id UUID PRIMARY KEY, n YEAR)").await;
+    rig.watch("things", [&["id", "n"], &["id", "n"], &[]]);
+    let reader = rig.start().await;
+    rig.exec("INSERT INTO things VALUES ('0190D6A5-7c1e-7000-8000-000000000000', 2024)").await;
+    rig.fence().await;
+    let row = rig.bus.rows("things").pop().unwrap().after.unwrap();
+    let text = |s: &str| Cell::Text(s.into());
+    assert_eq!(row, [text("0190d6a5-7c1e-7000-8000-000000000000"), text("2024")]);
+    reader.end().await;
+}
+
+#[tokio::test]
 async fn what_was_rolled_back_is_not_published() {
     let mut rig = users("savepoint").await;
     rig.exec("CREATE TABLE log (n INT) ENGINE=MyISAM").await;
