@@ -26,6 +26,8 @@ pub struct Context {
     pub lock_budget: Duration,
     /// Longest time that a chunk may take.
     pub chunk_budget: Duration,
+    /// What slows the backfill down.
+    pub throttle: mysql::Limits,
     /// Tells this process apart from others of its kind.
     pub instance: String,
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -42,6 +42,20 @@ impl Reading {
     }
 }
 
+impl Reading {
+    fn encode(&self, encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        match self.kind {
+            Kind::Counter => ConstCounter::new(self.value).encode(encoder),
+            Kind::Gauge => ConstGauge::new(self.value).encode(encoder),
+        }
+    }
+}
+
+/// The exposition's own escapes, which the encoder leaves to us: a table's name may hold anything.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
 /// Readings of one name must follow each other.
 pub trait Readings: Send + Sync + 'static {
     fn read(&self) -> Vec<Reading>;
@@ -70,11 +84,13 @@ impl Collector for Shown {
             };
             let mut family = encoder.encode_descriptor(same[0].name, same[0].help, None, kind)?;
             for reading in same {
-                let metric = family.encode_family(&reading.labels)?;
-                match reading.kind {
-                    Kind::Counter => ConstCounter::new(reading.value).encode(metric)?,
-                    Kind::Gauge => ConstGauge::new(reading.value).encode(metric)?,
+                let labels: Vec<_> = reading.labels.iter().map(|(n, v)| (*n, escaped(v))).collect();
+                if labels.is_empty() {
+                    reading.encode(family)?;
+                    // Without labels there can be only one.
+                    break;
                 }
+                reading.encode(family.encode_family(&labels)?)?;
             }
         }
         Ok(())

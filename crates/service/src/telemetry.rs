@@ -1,6 +1,6 @@
 //! Logs to stderr, and traces to a collector if one is named.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::WithExportConfig;
@@ -23,8 +23,7 @@ pub fn start(service: &'static str, settings: &Settings) -> anyhow::Result<Telem
     let logs = if settings.log.json {
         tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(io::stderr).boxed()
     } else {
-        let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(|| OneLine(io::stderr())).boxed()
+        tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| OneLine(io::stderr())).boxed()
     };
     let traces =
         settings.otlp.as_deref().map(|endpoint| exporter(service, settings, endpoint)).transpose()?;
@@ -57,27 +56,19 @@ impl Drop for Telemetry {
     }
 }
 
-/// An event is one write, and must be one line: a line break in a message would let data forge a log line.
-/// (Escape characters are taken care of by the formatter.)
+/// An event is one write, and must be one line of plain text: data in it must not be able to forge a log line or to
+/// command a terminal. So there are no colours, and control characters are escaped.
 struct OneLine<W>(W);
 
 impl<W: Write> Write for OneLine<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let text = event.strip_suffix(b"\n").unwrap_or(event);
-        if text.iter().any(|b| matches!(b, b'\n' | b'\r')) {
-            let mut line = Vec::with_capacity(event.len() + 8);
-            for byte in text {
-                match byte {
-                    b'\n' => line.extend(br"\n"),
-                    b'\r' => line.extend(br"\r"),
-                    other => line.push(*other),
-                }
-            }
-            line.push(b'\n');
-            self.0.write_all(&line)?;
-        } else {
-            self.0.write_all(event)?;
+        let text = String::from_utf8_lossy(event.strip_suffix(b"\n").unwrap_or(event));
+        let mut line = String::with_capacity(text.len() + 1);
+        for c in text.chars() {
+            if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
         }
+        line.push('\n');
+        self.0.write_all(line.as_bytes())?;
         Ok(event.len())
     }
 

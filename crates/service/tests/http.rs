@@ -44,7 +44,7 @@ async fn health_tells_alive_started_and_ready_apart() {
     let (code, body) = get(address, "/metrics").await;
     assert_eq!(code, 200);
     for line in [
-        "crossfade_batches_total 7",
+        "crossfade_batches_total 7.0",
         r#"crossfade_lag_seconds{target="users"} 0.25"#,
         r#"crossfade_lag_seconds{target="ro\"les"} 2.0"#,
         "# EOF",
