@@ -33,7 +33,9 @@ pub struct Delivery {
 pub enum Event {
     /// These partitions are ours now; records of them start at the offsets that `Start` gave.
     Assigned(Vec<(String, u32)>),
-    /// They are no longer ours: drop what is buffered for them, commit nothing.
+    /// They are no longer ours: drop what is buffered for them, commit nothing. The next owner asks for its start when
+    /// `next` is called again (or this consumer is dropped), and in 10 seconds at the latest: so end what is under way
+    /// before that call.
     Revoked(Vec<(String, u32)>),
     Records(Delivery),
 }
@@ -41,7 +43,8 @@ pub enum Event {
 /// Where a consumer starts in a partition that it is given.
 #[async_trait]
 pub trait Start: Send + Sync {
-    /// `None`: at the group's committed offset, or at 0 if it has none.
+    /// `None`: at the group's committed offset, or at 0 if it has none. An offset that the log does not have any more, or
+    /// not yet, ends the consumer with `OffsetGap`; nothing is ever skipped.
     async fn next_offset(&self, topic: &str, partition: u32) -> Result<Option<u64>, BusError>;
 }
 

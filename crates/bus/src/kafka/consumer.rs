@@ -180,7 +180,7 @@ impl Poller {
     fn turn(&mut self) -> Result<(), BusError> {
         match self.inbox.duty() {
             Duty::None => {}
-            Duty::Ask(parts) => self.ask(parts),
+            Duty::Ask(number, parts) => self.ask(number, parts),
             Duty::Assign(starts) => {
                 let starts: Vec<_> = starts
                     .into_iter()
@@ -262,13 +262,20 @@ impl Poller {
     }
 
     /// Finds out where the partitions start, beside the polling.
-    fn ask(&self, parts: Vec<Part>) {
+    fn ask(&self, number: u64, parts: Vec<Part>) {
         let (inbox, offsets, group, start) =
             (self.inbox.clone(), self.offsets.clone(), self.group.clone(), self.start.clone());
         self.handle.spawn(async move {
             let starts = starts(parts, &offsets, group, &*start).await;
-            inbox.found(starts);
+            inbox.found(number, starts);
         });
+    }
+}
+
+/// Also when the thread ends by a defect: nobody shall wait for it.
+impl Drop for Poller {
+    fn drop(&mut self) {
+        self.inbox.stop();
     }
 }
 

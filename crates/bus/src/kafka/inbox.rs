@@ -36,6 +36,8 @@ struct State {
     /// The partitions that are ours, with the next offset that we expect.
     held: BTreeMap<Part, u64>,
     rebalance: Option<Rebalance>,
+    /// Assignments so far: an answer to an earlier one must not start a later one.
+    assignments: u64,
     failed: Option<BusError>,
     stopped: bool,
 }
@@ -47,14 +49,15 @@ enum Item {
 }
 
 enum Rebalance {
-    Assign { parts: Vec<Part>, asked: bool, found: Option<Vec<(Part, u64)>> },
+    Assign { number: u64, parts: Vec<Part>, asked: bool, found: Option<Vec<(Part, u64)>> },
     Revoke { parts: Vec<Part>, until: Instant, said: bool, done: bool },
 }
 
 /// What the thread has to do about the rebalance.
 pub(super) enum Duty {
     None,
-    Ask(Vec<Part>),
+    /// Find the start offsets for the assignment of this number.
+    Ask(u64, Vec<Part>),
     Assign(Vec<(Part, u64)>),
     Unassign(Vec<Part>),
 }
@@ -178,17 +181,24 @@ impl Inbox {
     }
 
     pub fn assign(&self, parts: Vec<Part>) {
-        self.lock().rebalance = Some(Rebalance::Assign { parts, asked: false, found: None });
+        let mut state = self.lock();
+        state.assignments += 1;
+        let number = state.assignments;
+        state.rebalance = Some(Rebalance::Assign { number, parts, asked: false, found: None });
     }
 
-    /// The start offsets of the partitions that we were given.
-    pub fn found(&self, starts: Result<Vec<(Part, u64)>, BusError>) {
+    /// The start offsets of an assignment, if it still stands.
+    pub fn found(&self, answered: u64, starts: Result<Vec<(Part, u64)>, BusError>) {
+        let mut state = self.lock();
+        let Some(Rebalance::Assign { number, found, .. }) = &mut state.rebalance else { return };
+        if *number != answered {
+            return;
+        }
         match starts {
-            Err(error) => self.fail(error),
-            Ok(starts) => {
-                if let Some(Rebalance::Assign { found, .. }) = &mut self.lock().rebalance {
-                    *found = Some(starts);
-                }
+            Ok(starts) => *found = Some(starts),
+            Err(error) => {
+                state.failed.get_or_insert(error);
+                self.ready.notify_one();
             }
         }
     }
@@ -218,9 +228,9 @@ impl Inbox {
     pub fn duty(&self) -> Duty {
         let mut state = self.lock();
         match &mut state.rebalance {
-            Some(Rebalance::Assign { parts, asked: asked @ false, .. }) => {
+            Some(Rebalance::Assign { number, parts, asked: asked @ false, .. }) => {
                 *asked = true;
-                Duty::Ask(parts.clone())
+                Duty::Ask(*number, parts.clone())
             }
             Some(Rebalance::Assign { found, .. }) => match found.take() {
                 None => Duty::None,
@@ -270,5 +280,79 @@ impl State {
         }
         self.items.retain(|item| !matches!(item, Item::Assigned(parts) if parts.is_empty()));
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(partition: u32) -> Part {
+        ("t".to_owned(), partition)
+    }
+
+    /// An inbox that holds these partitions, from 0; the task knows it.
+    fn holding(partitions: &[u32]) -> Inbox {
+        let inbox = Inbox::new(1000);
+        inbox.assign(partitions.iter().copied().map(part).collect());
+        let Duty::Ask(number, parts) = inbox.duty() else { panic!("nobody asked for the start") };
+        assert!(matches!(inbox.duty(), Duty::None), "asked twice");
+        inbox.found(number, Ok(parts.into_iter().map(|part| (part, 0)).collect()));
+        assert!(matches!(inbox.duty(), Duty::Assign(_)));
+        assert!(matches!(inbox.take().unwrap(), Some(Event::Assigned(_))));
+        inbox
+    }
+
+    #[test]
+    fn a_late_answer_does_not_start_another_assignment() {
+        let inbox = Inbox::new(1000);
+        inbox.assign(vec![part(0)]);
+        let Duty::Ask(first, _) = inbox.duty() else { panic!() };
+        inbox.assign(vec![part(1)]);
+        inbox.found(first, Ok(vec![(part(0), 7)]));
+        let Duty::Ask(second, parts) = inbox.duty() else { panic!() };
+        assert_eq!(parts, [part(1)]);
+        inbox.found(first, Err(BusError::Closed));
+        inbox.found(second, Ok(vec![(part(1), 3)]));
+        let Duty::Assign(starts) = inbox.duty() else { panic!() };
+        assert_eq!(starts, [(part(1), 3)]);
+    }
+
+    #[test]
+    fn what_is_taken_away_is_let_go_of_after_the_answer() {
+        let inbox = holding(&[0, 1]);
+        inbox.push(part(0), 0, Bytes::from_static(b"gone"));
+        inbox.push(part(1), 0, Bytes::from_static(b"kept"));
+        inbox.revoke(vec![part(0)], false);
+        assert!(matches!(inbox.duty(), Duty::None), "before the task knew");
+        let Some(Event::Revoked(parts)) = inbox.take().unwrap() else { panic!("records came first") };
+        assert_eq!(parts, [part(0)]);
+        assert!(matches!(inbox.duty(), Duty::None) && inbox.holds(&part(0)), "before the task answered");
+        assert!(matches!(inbox.take().unwrap(), Some(Event::Records(kept)) if kept.partition == 1));
+        assert!(matches!(inbox.duty(), Duty::Unassign(parts) if parts == [part(0)]));
+        assert!(!inbox.holds(&part(0)) && inbox.holds(&part(1)));
+        assert_eq!(inbox.lock().bytes, 0);
+    }
+
+    #[test]
+    fn what_is_lost_is_gone_at_once() {
+        let inbox = holding(&[0]);
+        inbox.revoke(vec![part(0)], true);
+        assert!(!inbox.holds(&part(0)) && !inbox.is_moving());
+        inbox.push(part(0), 0, Bytes::from_static(b"late"));
+        assert!(matches!(inbox.take().unwrap(), Some(Event::Revoked(_))));
+        assert!(inbox.take().unwrap().is_none());
+    }
+
+    #[test]
+    fn an_assignment_that_the_task_never_saw_is_not_revoked() {
+        let inbox = holding(&[0]);
+        inbox.assign(vec![part(1)]);
+        let Duty::Ask(number, _) = inbox.duty() else { panic!() };
+        inbox.found(number, Ok(vec![(part(1), 0)]));
+        assert!(matches!(inbox.duty(), Duty::Assign(_)));
+        inbox.revoke(vec![part(1)], false);
+        assert!(inbox.take().unwrap().is_none());
+        assert!(!inbox.holds(&part(1)) && inbox.holds(&part(0)) && !inbox.is_moving());
     }
 }
