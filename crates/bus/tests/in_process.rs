@@ -1,5 +1,8 @@
 //! The bus in memory does what every bus does, and keeps to its bounds.
 
+// Helpers are test code too.
+#![allow(clippy::unwrap_used)]
+
 mod suite;
 
 use std::sync::Arc;

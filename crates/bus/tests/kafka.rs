@@ -1,5 +1,8 @@
 //! The bus on Kafka does what every bus does, on a real broker, through outages and under long work.
 
+// Helpers are test code too.
+#![allow(clippy::unwrap_used)]
+
 mod suite;
 
 use std::collections::BTreeMap;
