@@ -1,10 +1,10 @@
 //! Does every read of another table have an index to go by?
 //!
-//! A table of a SELECT is *reached* if an equality binds the first column of one of its indexes to something that is
-//! known before: a constant, the surrounding query, or a table reached earlier. What is not reached would be scanned
-//! once per scope.
+//! A table of a SELECT is *reached* if equalities bind the first columns of one of its indexes, at least one of them to
+//! a value of the surrounding query or of a table reached earlier; constants alone will do only if they name one row.
+//! What is not reached would be scanned once per scope.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
@@ -114,20 +114,22 @@ pub fn conjuncts<'e>(e: &'e Expr, out: &mut Vec<&'e Expr>) {
 fn is_reached(alias: &str, conditions: &[&Expr], waiting: &[String], resolver: &Resolver<'_>) -> bool {
     let Some(table) = resolver.table_of(alias) else { return true };
     let (bound, _) = bound_columns(alias, conditions, waiting, resolver);
-    table
-        .indexes
-        .iter()
-        .any(|index| index.columns.first().is_some_and(|first| bound.contains(&first.to_lowercase())))
+    table.indexes.iter().any(|index| {
+        let lead: Vec<bool> =
+            index.columns.iter().map_while(|c| bound.get(&c.to_lowercase())).copied().collect();
+        lead.contains(&true) || (index.unique && lead.len() == index.columns.len())
+    })
 }
 
-/// Columns of a relation that an equality binds to what is known, and what stands in the way of others.
+/// Columns of a relation that an equality binds to what is known (true: to more than constants), and what stands in the
+/// way of others.
 fn bound_columns(
     alias: &str,
     conditions: &[&Expr],
     waiting: &[String],
     resolver: &Resolver<'_>,
-) -> (BTreeSet<String>, Vec<String>) {
-    let (mut bound, mut hidden) = (BTreeSet::new(), Vec::new());
+) -> (BTreeMap<String, bool>, Vec<String>) {
+    let (mut bound, mut hidden) = (BTreeMap::new(), Vec::new());
     let mut bind = |column: &Expr, values: &[&Expr]| {
         let Some((of, name)) = as_column(column) else { return };
         let known = values.iter().all(|v| relations_in(v).iter().all(|r| !waiting.contains(r)));
@@ -135,7 +137,8 @@ fn bound_columns(
         match values.iter().find_map(|v| hides_index(live, &Kind::of(v, resolver))) {
             Some(reason) => hidden.push(reason),
             None => {
-                bound.insert(name.to_lowercase());
+                let varies = values.iter().any(|v| !relations_in(v).is_empty());
+                *bound.entry(name.to_lowercase()).or_insert(false) |= varies;
             }
         }
     };
@@ -163,7 +166,7 @@ fn unreached(alias: &str, conditions: &[&Expr], waiting: &[String], resolver: &R
         at,
         format!("`{table}` (as `{alias}`) is read without an index: it would be scanned for every scope"),
     );
-    let columns: Vec<&str> = bound.iter().map(String::as_str).collect();
+    let columns: Vec<&str> = bound.iter().filter(|(_, varies)| **varies).map(|(c, _)| c.as_str()).collect();
     match (columns.as_slice(), hidden.as_slice()) {
         (_, [reason, ..]) => fault.help(reason.clone()),
         ([], []) => fault.help("compare an indexed column of it, by =, with a column that is known before"),

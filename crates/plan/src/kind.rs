@@ -94,16 +94,16 @@ impl Kind {
     /// Why a value of this kind can't be written into `column`; `None` if it may fit.
     pub fn unfit(&self, column: &Column) -> Option<String> {
         let into = Kind::of_column(column);
-        let fits = match (self, &into) {
-            (Kind::Unknown | Kind::Null, _) | (_, Kind::Unknown) => true,
-            (Kind::Integer | Kind::Number, Kind::Integer | Kind::Number) => true,
-            (Kind::Date, Kind::Date) => true,
-            (Kind::Bytes, Kind::Bytes) => true,
-            (Kind::Text { .. } | Kind::Json, Kind::Text { .. } | Kind::Json) => true,
-            (Kind::Integer, Kind::Text { .. }) => true,
-            (Kind::Integer | Kind::Number, Kind::Json) => true,
-            _ => false,
-        };
+        let fits = matches!(
+            (self, &into),
+            (Kind::Unknown | Kind::Null, _)
+                | (_, Kind::Unknown)
+                | (Kind::Integer | Kind::Number, Kind::Integer | Kind::Number | Kind::Json)
+                | (Kind::Date, Kind::Date)
+                | (Kind::Bytes, Kind::Bytes)
+                | (Kind::Text { .. } | Kind::Json, Kind::Text { .. } | Kind::Json)
+                | (Kind::Integer, Kind::Text { .. })
+        );
         (!fits)
             .then(|| format!("the value is {self}, the column `{}` is {}", column.name, column.column_type))
     }

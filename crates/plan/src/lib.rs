@@ -10,6 +10,7 @@ mod access;
 mod allowed;
 mod check;
 mod digest;
+mod explain;
 mod kind;
 mod load;
 mod parse;
@@ -20,8 +21,7 @@ mod resolve;
 mod watched;
 
 pub use check::{Parameters, check};
+pub use explain::{Explained, explain};
 pub use load::{RawPlan, load, parse as parse_files};
 pub use problem::{Problem, Problems};
 pub use raw::json_schema;
-mod explain;
-pub use explain::{Explained, explain};

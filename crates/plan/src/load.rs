@@ -149,15 +149,14 @@ fn explain(error: &str) -> (String, Option<String>) {
     let message = error.trim().trim_start_matches("error: ");
     let message =
         message.split_once(": ").filter(|(at, _)| at.starts_with("line ")).map_or(message, |(_, m)| m);
-    let message = message.lines().next().unwrap_or(message).to_string();
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let help = match quoted.split_first() {
-        Some((name, known)) if message.contains("unknown field") || message.contains("unknown variant") => {
-            did_you_mean(name, known.iter().copied())
-        }
-        _ => None,
-    };
-    (message, help)
+    let message = message.lines().next().unwrap_or(message);
+    let message = message.rsplit_once(" at line ").map_or(message, |(m, _)| m);
+    let message = message.split_once(", set DuplicateKeyPolicy").map_or(message, |(m, _)| m);
+    let help = message.split_once(", expected one of ").and_then(|(unknown, known)| {
+        let name = unknown.split('`').nth(1)?;
+        did_you_mean(name, known.split(", ").map(|k| k.trim_matches('`')))
+    });
+    (message.to_string(), help)
 }
 
 fn whole_file(name: &str, message: String) -> Problem {

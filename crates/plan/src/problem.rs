@@ -108,7 +108,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|c| (distance(&wanted, &c.to_lowercase()), c))
-        .filter(|(d, c)| *d <= 1 + name.len().min(c.len()) / 4)
+        .filter(|(d, c)| *d <= 1 + name.len().max(c.len()) / 4 && *d < c.len())
         .min()
         .map(|(_, c)| c)
 }

@@ -65,7 +65,8 @@ pub struct Target {
     pub rows: Option<Located<Sql>>,
     /// Shadow: one row per row of this table, instead of `rows`.
     pub from: Option<Located<String>>,
-    /// The target's columns, each a value (an expression) or a map of settings. `"*": copy` copies all of `from`.
+    /// The target's columns, each a value (an expression) or a map of settings. `"*": copy` copies every
+    /// column of `from` that the target has under the same name.
     #[serde(default)]
     pub columns: Entries<Short<Column>>,
     /// Which scopes a change of another table marks.

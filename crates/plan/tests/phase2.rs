@@ -13,14 +13,16 @@ async fn checked(schema: &str) -> (mysql::Session, Checked) {
     let (session, catalog) = common::catalog(schema, common::LEGACY).await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plans/phase2");
     let raw = plan::load(&folder).unwrap_or_else(|p| panic!("{}", p.render()));
-    let checked = plan::check(&raw, &catalog, &Parameters::new()).unwrap_or_else(|p| panic!("{}", p.render()));
+    let checked =
+        plan::check(&raw, &catalog, &Parameters::new()).unwrap_or_else(|p| panic!("{}", p.render()));
     (session, checked)
 }
 
 #[tokio::test]
 async fn the_shipped_plan_has_every_table_of_the_strategy() {
     let (_, plan) = checked("plan_phase2").await;
-    let columns: usize = plan.targets.iter().filter(|t| t.rows.from.len() == 1).map(|t| t.columns.len()).sum();
+    let columns: usize =
+        plan.targets.iter().filter(|t| t.rows.from.len() == 1).map(|t| t.columns.len()).sum();
     assert_eq!((plan.targets.len(), plan.entities.len()), (15, 10));
     assert!(columns > 50, "{columns}");
     let deferred: Vec<&str> =
@@ -36,7 +38,9 @@ async fn only_keys_and_route_columns_are_published() {
     let published: Vec<String> = plan
         .watched
         .iter()
-        .flat_map(|(table, w)| w.published.iter().skip(w.key.len()).map(move |c| format!("{table}.{}", c.name)))
+        .flat_map(|(table, w)| {
+            w.published.iter().skip(w.key.len()).map(move |c| format!("{table}.{}", c.name))
+        })
         .collect();
     assert_eq!(
         published,
@@ -72,9 +76,12 @@ async fn nothing_is_scanned() {
         }
         for route in &target.routes {
             if let RouteBy::Lookup { query, uses } = &route.by {
-                let image = uses.iter().map(|c| if c.is_integer() { Cell::UInt(7) } else { Cell::Text("7".into()) });
+                let image =
+                    uses.iter().map(|c| if c.is_integer() { Cell::UInt(7) } else { Cell::Text("7".into()) });
                 let lookup = plan::sql::lookup(query, uses, &[image.collect()]);
-                scans.extend(scanned(&mut session, &format!("{} <- {}", target.table, route.from), &lookup).await);
+                scans.extend(
+                    scanned(&mut session, &format!("{} <- {}", target.table, route.from), &lookup).await,
+                );
                 session.rows(&lookup).await.unwrap_or_else(|e| panic!("{}: {e}\n{lookup}", target.table));
             }
         }
@@ -94,7 +101,8 @@ async fn keys(session: &mut mysql::Session, plan: &Checked, target: &Target) -> 
 /// Tables that a query reads without an index, or through all of one.
 async fn scanned(session: &mut mysql::Session, what: &str, sql: &str) -> Vec<String> {
     let mut scans = Vec::new();
-    for row in session.rows(&format!("EXPLAIN {sql}")).await.unwrap_or_else(|e| panic!("{what}: {e}\n{sql}")) {
+    for row in session.rows(&format!("EXPLAIN {sql}")).await.unwrap_or_else(|e| panic!("{what}: {e}\n{sql}"))
+    {
         let at = |name: &str| row.place(name).unwrap();
         let (table, access) = (row.text(at("table")).unwrap(), row.text(at("type")).unwrap());
         let (Some(table), Some(access)) = (table, access) else { continue };

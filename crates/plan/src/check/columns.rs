@@ -25,7 +25,7 @@ pub(super) struct Written<'a> {
 pub(super) enum Value {
     Sql(Text),
     /// From the projection of `rows`, whose text this is.
-    Projected(Expr, Text),
+    Projected(Box<Expr>, Text),
     /// `"*": copy` of this column of this relation.
     Copy(String, String),
 }
@@ -109,7 +109,7 @@ impl Board<'_, '_, '_> {
             Value::Sql(text) => {
                 (parse::expression(&text.sql).map_err(|f| report.faults(text, vec![f])).ok()?, text.clone())
             }
-            Value::Projected(e, text) => (e.clone(), text.clone()),
+            Value::Projected(e, text) => ((**e).clone(), text.clone()),
             Value::Copy(alias, column) => {
                 let text = Text { sql: format!("{alias}.{column}"), at: written.at };
                 (column_reference(alias, column), text)

@@ -8,9 +8,7 @@ use sqlparser::ast::{BinaryOperator, Expr, SelectItem, SetExpr, UnaryOperator, V
 use super::{Desk, Report, Text};
 use crate::access::{self, conjuncts};
 use crate::catalog::{Column, Table};
-use crate::checked::{
-    ListReference, Route, RouteBy, RouteColumn, ScopeColumn, TargetColumn, TargetKind, When,
-};
+use crate::checked::{ListReference, Route, RouteBy, RouteColumn, ScopeColumn, TargetColumn, When};
 use crate::kind::{Kind, hides_index};
 use crate::parse::{self, Fault};
 use crate::place::Place;
@@ -19,11 +17,8 @@ use crate::raw::{self, Short};
 use crate::resolve::{CHANGED, Reads, Resolver, as_column};
 
 /// Adds what the look-ups read to `reads`.
-#[expect(clippy::too_many_arguments, reason = "all that a target consists of")]
 pub(super) fn check(
     written: &raw::Target,
-    kind: TargetKind,
-    table: &Table,
     scope: &[ScopeColumn],
     columns: &[TargetColumn],
     lists: &[ListReference],
@@ -38,17 +33,20 @@ pub(super) fn check(
     });
     let parents = parents(scope, columns, desk);
     let mut looked_up = Reads::new();
+    let mut mentioned = Vec::new();
     for (from, list) in std::iter::once(&written.refresh).chain(of_columns).flat_map(|r| r.iter()) {
         let Some(changed) = desk.catalog.tables.get(&from.value) else {
             let help = did_you_mean(&from.value, desk.catalog.tables.keys().map(String::as_str));
             report.problem(from.at, format!("unknown table `{}`", from.value), help);
             continue;
         };
-        if !reads.contains_key(&from.value) && !parents.contains(&from.value) {
+        let sound = report.problems.is_empty();
+        if sound && !reads.contains_key(&from.value) && !parents.contains(&from.value) {
             let message =
                 format!("no value of this target reads `{}`: its changes need no route", from.value);
             report.problem(from.at, message, None);
         }
+        mentioned.push(&from.value);
         for entry in &list.value.0 {
             let at = if entry.at.line == 0 { list.at } else { entry.at };
             let mut desk = Draft { changed, scope, desk, looked_up: &mut looked_up };
@@ -66,7 +64,8 @@ pub(super) fn check(
     let at = written.table.as_ref().or(written.shadow.as_ref()).map_or_else(Place::default, |n| n.at);
     let from_lists = lists.iter().flat_map(|l| [&l.from, &l.parent]);
     let needed: BTreeSet<&String> = reads.keys().chain(from_lists).chain(looked_up.keys()).collect();
-    for needs in needed.into_iter().filter(|t| !routes.iter().any(|r| r.from == ***t)) {
+    let routed: BTreeSet<&String> = routes.iter().map(|r| &r.from).chain(mentioned).collect();
+    for needs in needed.into_iter().filter(|t| !routed.contains(t) && !scope.is_empty()) {
         let message = format!("`{needs}` is read, but no route says which scopes its changes mark");
         let help = match parents.contains(needs) {
             true => format!(
@@ -79,7 +78,6 @@ pub(super) fn check(
     for (name, read) in looked_up {
         reads.entry(name).or_default().extend(read);
     }
-    let _ = (kind, table);
     routes
 }
 

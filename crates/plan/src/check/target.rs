@@ -47,7 +47,7 @@ pub(super) fn check(
     complete(table, kind, &columns, name.at, report);
     let mut reads = resolver.reads.clone();
     let lists = lists(written, table, &scope, desk, &mut reads, report);
-    let routes = routes::check(written, kind, table, &scope, &columns, &lists, &mut reads, desk, report);
+    let routes = routes::check(written, &scope, &columns, &lists, &mut reads, desk, report);
     for table in reads.keys().filter(|t| **t != name.value).filter_map(|t| desk.catalog.tables.get(t)) {
         tables::check(table, name.at, report);
     }
@@ -231,7 +231,7 @@ fn columns(
         };
         let value = match (sql, projection.remove(&name.value)) {
             (Some(sql), None) => Value::Sql(sql),
-            (None, Some((e, text))) => Value::Projected(e, text),
+            (None, Some((e, text))) => Value::Projected(Box::new(e), text),
             (Some(sql), Some(_)) => {
                 report.problem(sql.at, format!("`{}` has a value here and in `rows`", name.value), None);
                 continue;
@@ -255,10 +255,10 @@ fn columns(
     }
     let projected: Vec<(String, (Expr, Text))> = projection.into_iter().collect();
     for (name, (e, text)) in &projected {
-        let value = Value::Projected(e.clone(), text.clone());
+        let value = Value::Projected(Box::new(e.clone()), text.clone());
         list.push(Written { name, at: text.at, value, settings: None });
     }
-    let from = copied.and_then(|_| written.from.as_ref()).map_or("", |f| f.value.as_str());
+    let from = copied.and(written.from.as_ref()).map_or("", |f| f.value.as_str());
     for column in board.desk.catalog.tables.get(from).map_or(&[][..], |t| &t.columns) {
         let mentioned = list.iter().any(|w| w.name == column.name);
         let carried = scope.iter().any(|s| s.target_column == column.name);
@@ -289,7 +289,7 @@ fn columns(
 /// A new row needs a value for every column that can't be NULL.
 fn complete(table: &Table, kind: TargetKind, columns: &[TargetColumn], at: Place, report: &mut Report<'_>) {
     if kind == TargetKind::Parallel {
-        if columns.is_empty() {
+        if columns.is_empty() && report.problems.is_empty() {
             report.problem(at, "the target has no columns", None);
         }
         return;

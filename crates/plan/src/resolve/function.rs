@@ -11,6 +11,7 @@ use super::{Fragment, MAX_FRAGMENTS, Resolver, Scope, null, one_word};
 use crate::allowed;
 use crate::parse::{self, Fault};
 use crate::place::Place;
+use crate::problem::nearest;
 
 impl Resolver<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Expr {
@@ -37,7 +38,9 @@ impl Resolver<'_> {
         if let Err(fault) =
             allowed::function(&lower, list.map_or(0, |l| l.args.len()), self.catalog.flavour, at)
         {
-            self.fault(fault);
+            let fragment = nearest(&lower, self.vocabulary.fragments.keys().map(String::as_str));
+            let help = fragment.map(|f| format!("did you mean the fragment `{f}`?")).or(fault.help.clone());
+            self.fault(Fault { help, ..fault });
             return null();
         }
         let plain = Function {

@@ -169,7 +169,8 @@ impl Apply<'_> {
         if table.table == list.from {
             return String::new();
         }
-        let equal = table.columns.iter().zip(scope).map(|(c, s)| format!("o.{} = {s}", quote::ident(&c.name)));
+        let equal =
+            table.columns.iter().zip(scope).map(|(c, s)| format!("o.{} = {s}", quote::ident(&c.name)));
         format!(
             " AND EXISTS (SELECT 1 FROM {} AS o WHERE {})",
             qualified(self.sql.plan, &table.table),
