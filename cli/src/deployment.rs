@@ -18,24 +18,25 @@ pub async fn checked_plan(settings: &Settings, session: &mut Session, db: &Datab
     plan::check(&raw, &catalog, &settings.params).map_err(|p| anyhow::anyhow!("{}", p.render()))
 }
 
-/// What a service needs, once the deployment stands.
-pub struct Deployment {
-    pub context: Context,
-}
-
-/// Brings the control schema, the maps, the topics and the lanes into being, or finds them.
-///
-/// `fresh_bus`: the bus begins empty (in-process), so this start is a new incarnation. Otherwise the incarnation that the
-/// lanes are of is joined.
-pub async fn open(settings: &Settings, create: bool) -> anyhow::Result<Deployment> {
+/// Brings the control schema and the id maps into being, or up to date. Needs the administrator's rights.
+pub async fn migrate(settings: &Settings, accept_plan: bool) -> anyhow::Result<mysql::Migrated> {
     let db = settings.database();
     let mut session = db.session().await?;
     let plan = checked_plan(settings, &mut session, &db).await?;
-    mysql::migrate(&db, &settings.deployment(&plan.digest), false).await?;
-    let catalog = mysql::catalog::load(&mut session, db.schema()).await?;
-    mysql::catalog::store(&mut session, db.control(), &catalog).await?;
+    let done = mysql::migrate(&db, &settings.deployment(&plan.digest), accept_plan).await?;
+    mysql::refresh_catalog(&mut session, &db).await?;
     mysql::ensure_maps(&mut session, &plan).await?;
-    let plan = Arc::new(plan);
+    Ok(done)
+}
+
+/// All of it: control schema, maps, topics, lanes, and the first passes. For `up`, and for `topics --create`.
+///
+/// The in-process bus begins empty, so each start is a new incarnation of it; Kafka's is joined.
+pub async fn create(settings: &Settings) -> anyhow::Result<Context> {
+    migrate(settings, false).await?;
+    let db = settings.database();
+    let mut session = db.session().await?;
+    let plan = checked_plan(settings, &mut session, &db).await?;
     let before = applied::read(&mut session, &db, &settings.source).await?;
     let fresh = matches!(settings.bus, BusChoice::InProcess);
     let incarnation = match &before {
@@ -43,18 +44,57 @@ pub async fn open(settings: &Settings, create: bool) -> anyhow::Result<Deploymen
         Some(applied) => applied.incarnation,
         None => 1,
     };
-    let topics = Topics::new(settings.topic_prefix.clone(), incarnation)?;
+    let context = context(settings, &db, plan, incarnation)?;
+    check_topics(&context, true).await?;
+    if fresh || before.is_none() {
+        reincarnate(&mut session, &context).await?;
+    } else {
+        add_lanes(&mut session, &context).await?;
+    }
+    order_first_passes(&mut session, &context).await?;
+    Ok(context)
+}
+
+/// Joins a deployment that stands, with a service's own rights.
+pub async fn join(settings: &Settings) -> anyhow::Result<Context> {
+    if matches!(settings.bus, BusChoice::InProcess) {
+        bail!("a single service needs a bus that others reach: --bus kafka://host:port (`crossfade up` runs all five in one process without one)");
+    }
+    let db = settings.database();
+    let mut session = db.session().await?;
+    let raw = plan::load(&settings.plan).map_err(|p| anyhow::anyhow!("{}", p.render()))?;
+    let stored = mysql::catalog::stored(&mut session, db.control()).await;
+    let catalog = match stored {
+        Ok(Some(catalog)) => catalog,
+        Ok(None) => bail!("the control schema `{}` holds no catalog: run `crossfade topics --create`", db.control()),
+        Err(e) if e.class == mysql::Class::Missing => {
+            bail!("there is no control schema `{}`: run `crossfade topics --create` first", db.control())
+        }
+        Err(e) => return Err(e.into()),
+    };
+    let plan = plan::check(&raw, &catalog, &settings.params).map_err(|p| anyhow::anyhow!("{}", p.render()))?;
+    mysql::check_control(&mut session, db.control(), &settings.deployment(&plan.digest)).await?;
+    let Some(before) = applied::read(&mut session, &db, &settings.source).await? else {
+        bail!("source `{}` has no lanes yet: run `crossfade topics --create` first", settings.source);
+    };
+    let context = context(settings, &db, plan, before.incarnation)?;
+    check_topics(&context, false).await?;
+    Ok(context)
+}
+
+fn context(settings: &Settings, db: &Database, plan: Checked, incarnation: u64) -> anyhow::Result<Context> {
     let mut context = Context {
         bus: Arc::new(InProcess::new(Limits::default(), |_| Vec::new())),
         database: db.clone(),
-        plan,
-        topics,
+        plan: Arc::new(plan),
+        topics: Topics::new(settings.topic_prefix.clone(), incarnation)?,
         source: settings.source.clone(),
         lanes: settings.lanes,
         namespace: settings.namespace,
         include_deferred: settings.include_deferred,
         lock_budget: settings.lock_budget,
         chunk_budget: settings.chunk_budget,
+        throttle: settings.throttle.clone(),
         instance: settings.instance.clone(),
     };
     context.bus = match &settings.bus {
@@ -63,17 +103,18 @@ pub async fn open(settings: &Settings, create: bool) -> anyhow::Result<Deploymen
             Arc::new(bus::Kafka::connect(bus::kafka::Settings::parse(url, properties, *insecure)?)?)
         }
     };
-    let problems = context.bus.topics(&topic_specs(&context), create || fresh).await?;
+    Ok(context)
+}
+
+async fn check_topics(context: &Context, create: bool) -> anyhow::Result<()> {
+    let problems = context.bus.topics(&topic_specs(context), create).await?;
     if !problems.is_empty() {
-        bail!("the topics are not as they must be:\n  {}\nCreate what is missing with `crossfade topics --create`", problems.join("\n  "));
+        bail!(
+            "the topics are not as they must be:\n  {}\nCreate what is missing with `crossfade topics --create`",
+            problems.join("\n  ")
+        );
     }
-    if fresh || before.is_none() {
-        reincarnate(&mut session, &context).await?;
-    } else {
-        add_lanes(&mut session, &context).await?;
-    }
-    order_first_passes(&mut session, &context).await?;
-    Ok(Deployment { context })
+    Ok(())
 }
 
 /// The in-process bus keeps a record until each group that reads its topic has committed it.

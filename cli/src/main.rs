@@ -14,6 +14,8 @@ mod verdict;
 mod verify;
 mod wait;
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -47,9 +49,15 @@ enum Command {
     },
     /// Checks the server's settings and the accounts' rights, and says how to mend what is wrong
     Preflight(preflight::Options),
-    /// Checks the Kafka topics, or creates what is missing
+    /// Makes the control schema and the id maps, or brings them up to date
+    Migrate {
+        /// Take over a plan that was changed on purpose; then run `crossfade backfill --again` for what changed
+        #[arg(long)]
+        accept_plan: bool,
+    },
+    /// Checks the Kafka topics; `--create` makes them, and all else that a deployment needs
     Topics {
-        /// Create missing topics and lanes
+        /// Create what is missing: control schema, id maps, topics, lanes
         #[arg(long)]
         create: bool,
     },
@@ -99,7 +107,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(arguments());
     match run(cli).await {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(e) => {
@@ -107,6 +115,19 @@ async fn main() -> ExitCode {
             ExitCode::from(Exit::NoAnswer.code())
         }
     }
+}
+
+/// Under the name of a service (`crossfade-writer`, a link to this program) it is that service.
+fn arguments() -> Vec<OsString> {
+    let mut given: Vec<OsString> = std::env::args_os().collect();
+    let own = given.first().map(PathBuf::from).unwrap_or_default();
+    let name = own.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    if let Some(service) = name.strip_prefix("crossfade-")
+        && services::Name::ALL.iter().any(|s| s.text() == service)
+    {
+        given.splice(1..1, ["service".into(), service.into()]);
+    }
+    given
 }
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
@@ -126,16 +147,24 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Up => up(&settings).await,
         Command::Service { name } => {
             let shutdown = Shutdown::on_signals()?;
-            let deployment = deployment::open(&settings, false).await?;
-            services::run(&[name], deployment.context, &settings, &shutdown).await?;
+            let context = deployment::join(&settings).await?;
+            services::run(&[name], context, &settings, &shutdown).await?;
             Ok(Exit::Yes)
         }
         Command::Preflight(options) => preflight::run(&settings, &options, format).await,
         Command::Topics { create } => {
-            let deployment = deployment::open(&settings, create).await?;
+            let context = match create {
+                true => deployment::create(&settings).await?,
+                false => deployment::join(&settings).await?,
+            };
             let names: Vec<String> =
-                deployment::topic_specs(&deployment.context).into_iter().map(|t| t.name).collect();
+                deployment::topic_specs(&context).into_iter().map(|t| t.name).collect();
             output::print(format, &names, |n| n.join("\n"))?;
+            Ok(Exit::Yes)
+        }
+        Command::Migrate { accept_plan } => {
+            let done = deployment::migrate(&settings, accept_plan).await?;
+            eprintln!("the control schema `{}` is at version {} (was {})", db.control(), done.to, done.from);
             Ok(Exit::Yes)
         }
         Command::Plan(verb) => plan_command::run(&settings, verb, format).await,
@@ -156,7 +185,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
 async fn up(settings: &Settings) -> anyhow::Result<Exit> {
     let shutdown = Shutdown::on_signals()?;
     preflight::must_pass(settings).await?;
-    let deployment = deployment::open(settings, true).await?;
+    let context = deployment::create(settings).await?;
     let (db, stop) = (settings.database(), shutdown.token());
     let progress = tokio::spawn(async move {
         let began = std::time::Instant::now();
@@ -167,7 +196,7 @@ async fn up(settings: &Settings) -> anyhow::Result<Exit> {
             eprintln!("backfill done: {scanned} scopes scanned, {changed} rows changed, {took:.1} s; the stream goes on");
         }
     });
-    let ended = services::run(&services::Name::ALL, deployment.context, settings, &shutdown).await;
+    let ended = services::run(&services::Name::ALL, context, settings, &shutdown).await;
     progress.abort();
     ended.map(|()| Exit::Yes)
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::WriterError;
 use crate::lane::{LaneWorker, Load, Shared, next_offset};
 use crate::metrics::Metrics;
-use crate::passes;
+use crate::{passes, throttle};
 use crate::sessions::Sessions;
 
 /// Sessions for lanes and passes together. The database does the work; more would only make them wait for each other.
@@ -66,8 +66,14 @@ pub async fn run_shared(shared: Arc<Shared>, stop: CancellationToken) -> Result<
     let stop = stop.child_token();
     let mut tasks: JoinSet<Result<(), WriterError>> = JoinSet::new();
     let claimed: passes::Claimed = Arc::new(Mutex::default());
+    let (reasons, throttled) = tokio::sync::watch::channel(Vec::new());
+    let throttling = throttle::run(shared.context.clone(), reasons, stop.clone());
+    tasks.spawn(async move {
+        throttling.await;
+        Ok(())
+    });
     for _ in 0..RUNNERS {
-        tasks.spawn(passes::run(shared.clone(), claimed.clone(), stop.clone()));
+        tasks.spawn(passes::run(shared.clone(), claimed.clone(), throttled.clone(), stop.clone()));
     }
     let ended = consume(&shared, &mut tasks, &stop).await;
     stop.cancel();

@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod passes;
 pub mod problems;
 pub mod sessions;
+pub mod throttle;
 
 pub use app::run;
 pub use error::WriterError;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::chunk::{self, Chunk, ChunkSize};
 use crate::error::WriterError;
 use crate::lane::Shared;
+use crate::throttle::{self, Reasons};
 
 /// How often an idle runner looks for work.
 const LOOK: Duration = Duration::from_millis(200);
@@ -22,13 +23,18 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Passes that a runner of this process works on.
 pub type Claimed = Arc<Mutex<HashSet<u64>>>;
 
-pub async fn run(shared: Arc<Shared>, claimed: Claimed, stop: CancellationToken) -> Result<(), WriterError> {
+pub async fn run(
+    shared: Arc<Shared>,
+    claimed: Claimed,
+    mut throttled: Reasons,
+    stop: CancellationToken,
+) -> Result<(), WriterError> {
     while !stop.is_cancelled() {
         match next(&shared, &claimed).await {
             Ok(Some(pass)) => {
                 let id = pass.id;
                 let target = pass.target.clone();
-                let ended = walk(&shared, pass, &stop).await;
+                let ended = walk(&shared, pass, &mut throttled, &stop).await;
                 claimed.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
                 match ended {
                     Ok(()) => continue,
@@ -71,13 +77,19 @@ async fn next(shared: &Shared, claimed: &Claimed) -> Result<Option<pass::Pass>, 
 }
 
 /// Chunk after chunk to the end, or until something stops it.
-async fn walk(shared: &Shared, mut pass: pass::Pass, stop: &CancellationToken) -> Result<(), DbError> {
+async fn walk(
+    shared: &Shared,
+    mut pass: pass::Pass,
+    throttled: &mut Reasons,
+    stop: &CancellationToken,
+) -> Result<(), DbError> {
     let context = &shared.context;
     let Some(target) = context.plan.target(&pass.target) else { return Ok(()) };
     let sql = TargetSql::new(&context.plan, target, context.database.control());
     let mut size = ChunkSize::new(context, target.kind);
     let mut loan = shared.sessions.take().await?;
     while !stop.is_cancelled() {
+        throttle::free(throttled, stop).await;
         if hold::is_held(&mut loan.worker.session, &context.database).await? {
             break;
         }

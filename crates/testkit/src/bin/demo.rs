@@ -150,7 +150,20 @@ fn program() -> PathBuf {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match demo().await {
+    // On a signal the future is dropped, and with it the servers and services that it started.
+    let mut term = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(term) => term,
+        Err(e) => {
+            eprintln!("demo: {e}");
+            return ExitCode::from(2);
+        }
+    };
+    let ended = tokio::select! {
+        ended = demo() => ended,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        _ = term.recv() => Err(anyhow::anyhow!("terminated")),
+    };
+    match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(e) => {

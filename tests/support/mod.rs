@@ -1,0 +1,107 @@
+//! What the tests of the whole share: the real `crossfade` program against private servers.
+
+#![allow(dead_code)] // each test binary uses its part
+
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use testkit::sample;
+use testkit::servers::Schemas;
+use tokio::process::{Child, Command};
+
+/// The plan that is shipped.
+pub fn phase2() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../plans/phase2")
+}
+
+/// One deployment: a schema, a control schema, a plan and a bus.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    pub schemas: Schemas,
+    pub plan: PathBuf,
+    pub bus: String,
+    pub include_deferred: bool,
+    /// More settings, as environment variables.
+    pub settings: Vec<(String, String)>,
+}
+
+impl Deployment {
+    pub fn new(schemas: Schemas, plan: PathBuf) -> Self {
+        Self { schemas, plan, bus: "in-process".into(), include_deferred: false, settings: Vec::new() }
+    }
+
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// The program with this deployment's settings; nothing else of the environment reaches it.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CROSSFADE_")) {
+            command.env_remove(name);
+        }
+        command
+            .args(arguments)
+            .env("CROSSFADE_DATABASE", &self.schemas.url)
+            .env("CROSSFADE_CONTROL_SCHEMA", &self.schemas.control)
+            .env("CROSSFADE_PLAN", &self.plan)
+            .env("CROSSFADE_BUS", &self.bus)
+            .env("CROSSFADE_INCLUDE_DEFERRED", self.include_deferred.to_string())
+            .env("CROSSFADE_LOG", "warn")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        if self.plan == phase2() {
+            command.env("CROSSFADE_PARAMS", format!("system_admin={}", sample::SYSTEM_ADMIN));
+        }
+        command.envs(self.settings.iter().map(|(n, v)| (n, v)));
+        command
+    }
+
+    /// Starts a command that goes on.
+    pub fn start(&self, arguments: &[&str]) -> Result<Child> {
+        self.command(arguments).spawn().context("start crossfade")
+    }
+
+    /// Runs a command to its end.
+    pub async fn run(&self, arguments: &[&str]) -> Result<Output> {
+        let run = self.command(arguments).output();
+        tokio::time::timeout(Duration::from_secs(240), run)
+            .await
+            .with_context(|| format!("crossfade {} did not end", arguments.join(" ")))?
+            .context("run crossfade")
+    }
+
+    /// Runs a command that must answer "yes"; gives its stdout.
+    pub async fn yes(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.run(arguments).await?;
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        anyhow::ensure!(output.status.success(), "crossfade {}: {}\n{out}{err}", arguments.join(" "), output.status);
+        Ok(out.into_owned())
+    }
+
+    /// The same with `--output json`.
+    pub async fn json(&self, arguments: &[&str]) -> Result<serde_json::Value> {
+        let out = self.yes(&[arguments, &["--output", "json"]].concat()).await?;
+        serde_json::from_str(&out).with_context(|| format!("not JSON: {out}"))
+    }
+}
+
+/// SIGKILL, and wait until it is gone.
+pub async fn kill(child: &mut Child) -> Result<()> {
+    child.start_kill()?;
+    child.wait().await?;
+    Ok(())
+}
+
+/// SIGTERM; the exit code.
+pub async fn terminate(child: &mut Child) -> Result<Option<i32>> {
+    if let Some(id) = child.id() {
+        std::process::Command::new("kill").arg("-TERM").arg(id.to_string()).status()?;
+    }
+    let status = tokio::time::timeout(Duration::from_secs(30), child.wait()).await.context("it did not end")??;
+    Ok(status.code())
+}
