@@ -33,7 +33,7 @@ pub enum SslMode {
     Preferred,
     /// Encrypted; nothing is verified.
     Required,
-    /// Encrypted, and the certificate is signed by the authority.
+    /// Encrypted, and the certificate is signed by the authority. (The binlog connection verifies the name, too.)
     VerifyCa,
     /// Encrypted, signed, and made out to the host that we dialled.
     VerifyIdentity,

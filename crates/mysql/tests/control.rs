@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{column, database, url};
+use common::{column, database};
 use mysql::catalog::{self, Presence};
 use mysql::{Class, ControlError, Database, Deployment, Migrated, check_control, ensure_maps, migrate};
 use plan::catalog::{Column, Flavour};
@@ -141,13 +141,13 @@ async fn no_privilege_is_told_apart_from_no_table() {
         ))
         .await
         .unwrap();
-    let few = common::server().replacen("cf:cf@", "cfmysql_few:pw@", 1);
+    let few = common::server_as("cfmysql_few", "pw");
     let few = Database::new(format!("{few}/{schema}").parse().unwrap(), "none");
     let mut session = few.session().await.unwrap();
     assert_eq!(catalog::presence(&mut session, schema, "open").await.unwrap(), Presence::Readable);
     assert_eq!(catalog::presence(&mut session, schema, "shut").await.unwrap(), Presence::Denied);
     assert_eq!(catalog::presence(&mut admin, schema, "gone").await.unwrap(), Presence::Absent);
-    let wrong = common::server().replacen("cf:cf@", "cfmysql_few:wrong@", 1);
+    let wrong = common::server_as("cfmysql_few", "wrong");
     let error = Database::new(format!("{wrong}/{schema}").parse().unwrap(), "none")
         .session()
         .await
@@ -155,7 +155,6 @@ async fn no_privilege_is_told_apart_from_no_table() {
         .unwrap_err();
     assert_eq!(error.class, Class::Privilege);
     admin.execute("DROP USER cfmysql_few@'127.0.0.1'").await.unwrap();
-    let _ = url(schema);
 }
 
 fn entity(table: &str, key: Column, kind: IdKind) -> Entity {

@@ -70,9 +70,7 @@ impl World {
     }
 
     fn database_of(&self, role: Role) -> Database {
-        let server = common::server();
-        let host = server.rsplit_once('@').unwrap().1;
-        let url = format!("mysql://{}:pw@{host}/{}", user(self.test, role), self.database.schema());
+        let url = format!("{}/{}", common::server_as(&user(self.test, role), "pw"), self.database.schema());
         Database::new(url.parse().unwrap(), self.database.control())
     }
 

@@ -59,9 +59,8 @@ async fn health_tells_alive_started_and_ready_apart() {
 
 #[tokio::test]
 async fn a_heartbeat_stands_in_the_control_schema_and_ends_as_stopped() {
-    let server =
-        std::env::var("CROSSFADE_TEST_DATABASE").unwrap_or_else(|_| "mysql://cf:cf@127.0.0.1:33100".into());
-    let url = format!("{server}/information_schema").parse().unwrap();
+    let server = testkit::servers::Mariadb::shared().await.unwrap();
+    let url = server.url("information_schema").parse().unwrap();
     let database = mysql::Database::new(url, "cfservice_beat");
     let mut session = database.session().await.unwrap();
     session.execute("DROP DATABASE IF EXISTS cfservice_beat").await.unwrap();

@@ -1,12 +1,23 @@
-//! The server that the tests run against: `CROSSFADE_TEST_DATABASE`, an account with all privileges, such as
-//! `mysql://cf:cf@127.0.0.1:33100`.
+//! The server that the tests run against: a private one, or the one that `CROSSFADE_TEST_DATABASE` names with an account
+//! that has all privileges, such as `mysql://cf:cf@127.0.0.1:3306`.
 #![allow(dead_code)]
 
 use mysql::{Database, DatabaseUrl};
 use plan::catalog::Column;
+use tokio::sync::OnceCell;
 
+static SERVER: OnceCell<String> = OnceCell::const_new();
+
+/// Its address without a schema. After [`database`] was called.
 pub fn server() -> String {
-    std::env::var("CROSSFADE_TEST_DATABASE").unwrap_or_else(|_| "mysql://cf:cf@127.0.0.1:33100".into())
+    SERVER.get().expect("`database` starts the server").clone()
+}
+
+/// The same for another account.
+pub fn server_as(user: &str, password: &str) -> String {
+    let server = server();
+    let host = server.rsplit_once('@').expect("an address with an account").1;
+    format!("mysql://{user}:{password}@{host}")
 }
 
 pub fn url(schema: &str) -> DatabaseUrl {
@@ -15,9 +26,18 @@ pub fn url(schema: &str) -> DatabaseUrl {
 
 /// Empty schemas `cfmysql_<name>` (legacy) and, not yet made, `cfmysql_<name>_c` (control).
 pub async fn database(name: &str) -> Database {
+    SERVER
+        .get_or_init(|| async {
+            if let Ok(server) = std::env::var("CROSSFADE_TEST_DATABASE") {
+                return server;
+            }
+            let server = testkit::servers::Mariadb::shared().await.expect("a private MariaDB");
+            server.url("").trim_end_matches('/').to_owned()
+        })
+        .await;
     let (schema, control) = (format!("cfmysql_{name}"), format!("cfmysql_{name}_c"));
     let admin = Database::new(url("information_schema"), "none");
-    let mut session = admin.session().await.expect("the tests need a server; see CROSSFADE_TEST_DATABASE");
+    let mut session = admin.session().await.expect("the server answers");
     session
         .execute(&format!(
             "DROP DATABASE IF EXISTS {schema}; DROP DATABASE IF EXISTS {control}; \
