@@ -18,7 +18,8 @@ if ! rust_is_here; then
   say "Rust $WANTED or later is needed; here is: $(cargo_version || echo none)"
   if ! have rustup; then
     # Only some distributions carry rustup; their own Rust is mostly too old.
-    install_packages rustup rustup rustup || fail "install rustup from https://rustup.rs and run this again"
+    (install_packages rustup rustup rustup) ||
+      fail "install Rust $WANTED or later from https://rustup.rs, then run this again"
     ! have rustup-init || rustup-init -y --no-modify-path --default-toolchain none
   fi
   rustup toolchain install stable --profile minimal --component rustfmt --component clippy

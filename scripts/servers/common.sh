@@ -71,7 +71,12 @@ lock() {
 
 # alive DIR: is the process in DIR/pid the one that was started for DIR?
 alive() {
-  local pid; pid=$(cat "$1/pid" 2>/dev/null) && [ -n "$pid" ] && ps -p "$pid" -o args= 2>/dev/null | grep -qF -- "$1/"
+  local pid; pid=$(cat "$1/pid" 2>/dev/null) && [ -n "$pid" ] && command_line "$pid" | grep -qF -- "$1/"
+}
+
+command_line() {
+  if [ -e /proc/self/cmdline ]; then tr '\0' ' ' <"/proc/$1/cmdline"
+  else ps -p "$1" -o args=; fi 2>/dev/null
 }
 
 # launch DIR COMMAND...: detached, output to DIR/log.

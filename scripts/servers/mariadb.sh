@@ -30,9 +30,10 @@ client() { mariadb --no-defaults --socket="$dir/sock" --user=root "$@"; }
 
 # An empty data folder takes two seconds to make and a tenth of one to copy.
 make_template() {
+  # --force: also where the machine's own name cannot be looked up.
   # shellcheck disable=SC2046 # nothing or one word
   mariadb-install-db --no-defaults $(as_user) --datadir="$1/data" --auth-root-authentication-method=normal \
-    --skip-test-db >"$1/log" 2>&1 || { tail -30 "$1/log" >&2; return 1; }
+    --skip-test-db --force >"$1/log" 2>&1 || { tail -30 "$1/log" >&2; return 1; }
 }
 
 start() {
@@ -44,12 +45,12 @@ start() {
       cp -R "$CACHE/mariadb-template-$version-$(id -u)/data" "$dir/data"
     fi
     rm -f "$dir/sock"
-    # The binlog as a migration needs it, durable commits, a server id of its own; little memory.
-    # shellcheck disable=SC2046
     # Servers that share a folder for temporary files delete each other's.
     mkdir -p "$dir/tmp"
-    launch "$dir" mariadbd --no-defaults $(as_user) --datadir="$dir/data" --tmpdir="$dir/tmp" --socket="$dir/sock" --port="$port" \
-      --pid-file="$dir/server.pid" --bind-address=127.0.0.1 --skip-name-resolve --server-id="$port" \
+    # The binlog as a migration needs it, durable commits, a server id of its own; little memory.
+    # shellcheck disable=SC2046
+    launch "$dir" mariadbd --no-defaults $(as_user) --datadir="$dir/data" --tmpdir="$dir/tmp" --socket="$dir/sock" \
+      --port="$port" --pid-file="$dir/server.pid" --bind-address=127.0.0.1 --skip-name-resolve --server-id="$port" \
       --log-bin="$dir/data/bin" --binlog-format=ROW --binlog-row-image=FULL --binlog-row-metadata=FULL \
       --gtid-strict-mode=1 --sync-binlog=1 --innodb-flush-log-at-trx-commit=1 --innodb-buffer-pool-size=128M \
       --max-allowed-packet=64M --character-set-server=utf8mb4 "$@"
