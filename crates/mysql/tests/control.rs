@@ -1,4 +1,5 @@
 //! The control schema, the catalog and the id maps on a real server.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! The printed grants on a real server: each account has exactly them, they are enough for the statements of its
 //! service, and they do not let it do what it must not.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

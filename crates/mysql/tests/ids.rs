@@ -1,4 +1,5 @@
 //! The set-wise SQL form of an id's derivation gives the same bytes as the `ids` crate.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The figures that throttle the backfill, on a real server.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

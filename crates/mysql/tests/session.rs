@@ -1,4 +1,5 @@
 //! Sessions on a real server.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

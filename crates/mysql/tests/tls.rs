@@ -1,4 +1,5 @@
 //! Connections are verified by default, and refuse what is not what it should be.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

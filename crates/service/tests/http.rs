@@ -1,4 +1,5 @@
 //! Health, metrics and the heartbeat as they are seen from outside.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 

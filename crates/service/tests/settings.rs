@@ -1,4 +1,5 @@
 //! Settings from flags and files.
+#![allow(clippy::unwrap_used)]
 
 use clap::Parser;
 use service::{Args, BusChoice, Settings, SettingsError};

@@ -1,6 +1,6 @@
 //! The server that the tests run against: a private one, or the one that `CROSSFADE_TEST_DATABASE` names with an account
 //! that has all privileges, such as `mysql://cf:cf@127.0.0.1:3306`.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use mysql::{Database, DatabaseUrl};
 use plan::catalog::Column;
