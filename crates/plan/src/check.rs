@@ -12,6 +12,8 @@ use crate::raw::Sql;
 use crate::resolve::{Reads, Vocabulary};
 use crate::{digest, watched};
 
+pub(crate) use scope::is_uuid;
+
 mod columns;
 mod routes;
 mod scope;

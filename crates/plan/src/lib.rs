@@ -11,6 +11,7 @@ mod allowed;
 mod check;
 mod digest;
 mod explain;
+pub mod init;
 mod kind;
 mod load;
 mod parse;

@@ -170,7 +170,7 @@ fn source(text: &Text, resolver: &mut Resolver<'_>) -> Result<Expr, Vec<Fault>> 
     }
 }
 
-pub(super) fn is_uuid(column: &Column) -> bool {
+pub(crate) fn is_uuid(column: &Column) -> bool {
     column.data_type == "binary" && column.max_length == Some(16)
 }
 
