@@ -75,6 +75,12 @@ impl Pass<'_> {
         let confirmed = confirm::confirm(session, self.db, self.source, &sql, candidates).await?;
         evidence.found = confirmed.differences.len() as u64;
         evidence.unstable = confirmed.unstable.len() as u64;
+        if matches!(target.sync, plan::checked::Sync::Batch { .. }) {
+            // Its lanes stand still between two runs: a difference proves nothing, and a repair would only wait with it.
+            evidence.waiting = evidence.found;
+            self.counts(session, &mut evidence).await.map_err(failed)?;
+            return Ok(verdict::of_target(evidence));
+        }
         let left = self.repair(session, &sql, confirmed.differences).await?;
         evidence.confirmed = left.len() as u64;
         confirm::close_findings(session, self.db, &target.table, &left).await.map_err(failed)?;

@@ -50,6 +50,8 @@ pub struct TargetEvidence {
     pub parked: u64,
     /// Missing parents, values that do not fit, ambiguous rows: explained, and not counted against the target.
     pub reports: u64,
+    /// A batch target: scopes that differ and whose schedule has not come since.
+    pub waiting: u64,
     /// The pass covered every scope.
     pub complete: bool,
 }
@@ -99,7 +101,11 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
         let detail = format!("{} scopes differ and stay different", e.confirmed);
         reasons.push(reason("rows equal", NotReady, detail, "find who writes these columns; then `crossfade verify --once`"));
     }
-    if e.confirmed == 0 && e.unstable == 0 && e.parked == 0 && e.complete && e.wanted_rows != e.present_rows {
+    if e.waiting > 0 {
+        let detail = format!("{} scopes wait for the batch's next run", e.waiting);
+        reasons.push(reason("rows equal", Unknown, detail, "verify again after the next run"));
+    }
+    if e.waiting == 0 && e.confirmed == 0 && e.unstable == 0 && e.parked == 0 && e.complete && e.wanted_rows != e.present_rows {
         let detail = format!("{} rows wanted, {} present while rows were changing", e.wanted_rows, e.present_rows);
         reasons.push(reason("counts", Unknown, detail, "`crossfade verify --once`"));
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use change::{Fold, Key};
 use mysql::control::lane;
 use mysql::{Class, DbError};
+use plan::checked::Sync;
 use plan::sql::{Scopes, TargetSql};
 use service::Context;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -18,6 +19,7 @@ use crate::apply::Outcome;
 use crate::batch::{Applied, Claim, process};
 use crate::error::WriterError;
 use crate::metrics::Metrics;
+use crate::schedule::{MOST_WAITING, Schedule};
 use crate::sessions::Sessions;
 
 /// Records of this lane, and the share of the buffer that they take until they are applied.
@@ -48,6 +50,8 @@ pub struct LaneWorker {
     pub stop: CancellationToken,
     /// How many scopes a batch takes at most; adapts.
     pub size: usize,
+    /// A batch target: the lane opens on schedule only.
+    pub schedule: Option<Schedule>,
 }
 
 /// Marks that wait: distinct scopes in order of arrival, and the offset that they reach up to.
@@ -67,7 +71,12 @@ impl LaneWorker {
         loads: mpsc::UnboundedReceiver<Load>,
         stop: CancellationToken,
     ) -> Self {
-        Self { shared, target, lane, topic, next_offset, loads, stop, size: START }
+        let plan = &shared.context.plan;
+        let schedule = match plan.target(&target).map(|t| &t.sync) {
+            Some(Sync::Batch { cron }) => Schedule::parse(cron),
+            _ => None,
+        };
+        Self { shared, target, lane, topic, next_offset, loads, stop, size: START, schedule }
     }
 
     /// Runs until the partition is taken away or the service stops.
@@ -83,12 +92,47 @@ impl LaneWorker {
                 let Some(load) = load else { return Ok(()) };
                 self.accept(load, &mut pending)?;
             }
+            if let Some(schedule) = self.schedule.clone()
+                && !self.collect_until_due(&schedule, &mut pending).await?
+            {
+                return Ok(());
+            }
             while let Ok(load) = self.loads.try_recv() {
                 self.accept(load, &mut pending)?;
+            }
+            while self.schedule.is_some() && !pending.records.is_empty() && !self.stop.is_cancelled() {
+                self.apply(&mut pending).await?;
             }
             self.apply(&mut pending).await?;
             if self.stop.is_cancelled() {
                 return Ok(());
+            }
+        }
+    }
+
+    /// A batch target: takes marks in until the next opening. Its lane's offset stands still meanwhile, so a restart
+    /// loses none of them. `false`: asked to stop.
+    async fn collect_until_due(
+        &mut self,
+        schedule: &Schedule,
+        pending: &mut Pending,
+    ) -> Result<bool, WriterError> {
+        let due = tokio::time::Instant::now() + schedule.wait();
+        loop {
+            // What waits for hours must not take the room of what streams.
+            pending.permits.clear();
+            let waiting: usize = pending.records.iter().map(|(_, scopes)| scopes.len()).sum();
+            if waiting >= MOST_WAITING {
+                tracing::warn!(target = %self.target, lane = self.lane, waiting, "the batch opens early: too many marks wait");
+                return Ok(true);
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(false),
+                () = tokio::time::sleep_until(due) => return Ok(true),
+                load = self.loads.recv() => match load {
+                    Some(load) => self.accept(load, pending)?,
+                    None => return Ok(false),
+                },
             }
         }
     }

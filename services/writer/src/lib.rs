@@ -9,6 +9,7 @@ pub mod lane;
 pub mod metrics;
 pub mod passes;
 pub mod problems;
+pub mod schedule;
 pub mod sessions;
 pub mod throttle;
 
