@@ -1,5 +1,6 @@
 //! The `crossfade` command.
 
+mod deferred;
 mod deployment;
 mod exceptions;
 mod health;

@@ -90,7 +90,18 @@ async fn init(settings: &Settings, options: &Init) -> anyhow::Result<Exit> {
     let db = settings.database();
     let mut session = db.session().await?;
     let catalog = mysql::catalog::load(&mut session, db.schema()).await?;
-    let _ = &catalog; let files: Vec<(String,String)> = Vec::new();
+    let files = match (&options.to, &options.successor) {
+        (Some(to), None) if options.copy => {
+            plan::init::identity(&catalog, &options.tables, to).map_err(|e| anyhow::anyhow!(e))?
+        }
+        (_, Some(successor)) => {
+            let successor = mysql::catalog::load(&mut session, successor).await?;
+            plan::init::draft(&catalog, &successor)
+        }
+        _ => anyhow::bail!(
+            "say what to draft: `--copy --tables a,b --to '{{table}}_new'` copies tables, `--successor SCHEMA` drafts a plan from the live schema to that one"
+        ),
+    };
     std::fs::create_dir_all(&options.into)?;
     for (name, text) in files {
         let path = options.into.join(&name);

@@ -6,6 +6,7 @@ use clap::Args;
 use service::Settings;
 use verifier::pass::Pass;
 
+use crate::deferred;
 use crate::deployment::checked_plan;
 use crate::output::{Exit, Format};
 use crate::verdict;
@@ -21,12 +22,18 @@ pub struct Options {
     /// Report differences without repairing them
     #[arg(long)]
     no_repair: bool,
+    /// What the deferred targets would leave out, and why; writes nothing
+    #[arg(long, conflicts_with_all = ["once", "no_repair"])]
+    deferred: bool,
 }
 
 /// A verdict of one pass holds so long.
 const VALID: Duration = Duration::from_secs(15 * 60);
 
 pub async fn run(settings: &Settings, options: &Options, format: Format) -> anyhow::Result<Exit> {
+    if options.deferred {
+        return deferred::run(settings, &options.only, format).await;
+    }
     anyhow::ensure!(options.once, "say `--once`: passes one after another are the verifier service's work");
     let db = settings.database();
     let mut session = db.session().await?;

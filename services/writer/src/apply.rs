@@ -117,6 +117,20 @@ pub async fn apply(
     Ok(Attempt::Done(Outcome { scanned: staged, changed, parked: aside.len() as u64, reported, closed, held: Duration::ZERO }))
 }
 
+/// What would be said about scopes, without writing anything but the session's own staging table.
+pub async fn survey(
+    session: &mut Session,
+    sql: &TargetSql<'_>,
+    scopes: Scopes<'_>,
+) -> Result<(u64, Problems), DbError> {
+    let staging = sql.staging();
+    session.execute(&staging.clear()).await?;
+    let staged = session.execute(&staging.fill(scopes)).await?;
+    let mut found = read_problems(session, sql).await?;
+    read_lists(session, sql, scopes, &mut found).await?;
+    Ok((staged, found))
+}
+
 /// Parks scopes for a reason that the rows themselves do not tell.
 pub async fn park(
     session: &mut Session,
