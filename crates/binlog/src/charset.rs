@@ -21,8 +21,8 @@ impl Charset {
             63 => Charset::Binary,
             11 | 65 => Charset::Ascii,
             5 | 8 | 15 | 31 | 47 | 48 | 49 | 94 => Charset::Latin1,
-            33 | 76 | 83 | 192..=215 | 223 | 576..=578 => Charset::Utf8,
-            45 | 46 | 224..=247 | 255..=323 | 608..=610 => Charset::Utf8,
+            33 | 76 | 83 | 192..=215 | 223 | 576..=579 => Charset::Utf8,
+            45 | 46 | 224..=247 | 255..=323 | 608..=611 => Charset::Utf8,
             2048..=2559 => Charset::Utf8,
             _ => Charset::Other(id),
         }

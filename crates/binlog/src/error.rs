@@ -16,8 +16,11 @@ pub enum BinlogError {
     NoNames { table: String },
     #[error("{table}: there is no column `{column}` in the binlog's description of the table")]
     NoColumn { table: String, column: String },
-    #[error("{table}: the row image leaves columns out; set binlog_row_image=FULL")]
-    PartialImage { table: String },
+    #[error(
+        "{table}: a row image leaves column `{column}` out; set binlog_row_image=FULL (MariaDB 11.4 and later leave \
+         generated columns out of it even then: they cannot be keys or routes)"
+    )]
+    PartialImage { table: String, column: String },
     #[error("{table}: a rows event has {found} columns, its table map {mapped}")]
     ColumnCount { table: String, found: usize, mapped: usize },
     #[error(

@@ -18,6 +18,8 @@ pub struct Wanted<'a> {
     /// Count as changed when the after image is NULL and the before image is not. A column that is not there yet is
     /// none that anybody could have emptied.
     pub fill: &'a [String],
+    /// Generated columns among them: a server may leave them out of its images. One that is left out counts as changed.
+    pub generated: &'a [String],
 }
 
 /// How the rows of one table map are read. Made once per table map.
@@ -34,6 +36,7 @@ struct Role {
     read: bool,
     fill: bool,
     published: bool,
+    generated: bool,
 }
 
 /// What an event held.
@@ -66,6 +69,11 @@ impl Projection {
                 roles[i].fill = true;
             }
         }
+        for name in wanted.generated {
+            if let Ok(i) = find(name) {
+                roles[i].generated = true;
+            }
+        }
         Ok(Projection { map, published, roles })
     }
 
@@ -77,7 +85,7 @@ impl Projection {
                 table: map.name.to_string(),
                 column: format!("number {}", i + 1),
             })?;
-            *role = Role { published: true, read: true, fill: false };
+            *role = Role { published: true, read: true, ..Role::default() };
         }
         Ok(Projection { map, published, roles })
     }
@@ -93,23 +101,21 @@ impl Projection {
             let (found, mapped) = (rows.columns, self.map.columns.len());
             return Err(BinlogError::ColumnCount { table: table(), found, mapped });
         }
-        if !rows.full {
-            return Err(BinlogError::PartialImage { table: table() });
-        }
-        if rows.columns == 0 && !rows.images.is_empty() {
-            return Err(BinlogError::Malformed("images of a table without columns"));
+        let (before, after) = (self.shape(rows.present[0])?, self.shape(rows.present[1])?);
+        if (before.count == 0 || after.count == 0) && !rows.images.is_empty() {
+            return Err(BinlogError::Malformed("images without columns"));
         }
         let mut counts = Counts::default();
         let mut rest: &[u8] = &rows.images;
-        let (mut first, mut second) = (Slots::default(), Slots::default());
+        let (mut first, mut second) = (Vec::new(), Vec::new());
         while !rest.is_empty() {
             counts.rows += 1;
-            rest = self.walk(rest, &mut first)?;
+            rest = self.walk(rest, &before, &mut first)?;
             let (op, before, after) = match rows.kind {
                 RowsKind::Insert => (Op::Insert, None, Some(&first)),
                 RowsKind::Delete => (Op::Delete, Some(&first), None),
                 RowsKind::Update => {
-                    rest = self.walk(rest, &mut second)?;
+                    rest = self.walk(rest, &after, &mut second)?;
                     if self.is_echo(&first, &second) {
                         counts.echoes += 1;
                         continue;
@@ -117,28 +123,53 @@ impl Projection {
                     (Op::Update, Some(&first), Some(&second))
                 }
             };
-            let cells = |image: Option<&Slots>| image.map(|i| self.cells(i)).transpose();
+            let cells = |image: Option<&Vec<_>>| image.map(|i| self.cells(i)).transpose();
             out.push(RowChange { op, before: cells(before)?, after: cells(after)? });
         }
         Ok(counts)
     }
 
+    /// Checks that images of this shape hold what we need.
+    fn shape<'a>(&self, present: &'a [u8]) -> Result<Shape<'a>> {
+        let mut count = 0;
+        for (i, role) in self.roles.iter().enumerate() {
+            if bit(present, i) {
+                count += 1;
+            } else if role.published || role.fill || role.read && !role.generated {
+                let column = self.map.columns[i].name.clone();
+                return Err(BinlogError::PartialImage { table: self.map.name.to_string(), column });
+            }
+        }
+        Ok(Shape { present, count })
+    }
+
     /// Measures one image; keeps where the columns with a role are, in column order.
-    fn walk<'a>(&self, bytes: &'a [u8], slots: &mut Slots<'a>) -> Result<&'a [u8]> {
-        slots.0.clear();
+    fn walk<'a>(
+        &self,
+        bytes: &'a [u8],
+        shape: &Shape,
+        slots: &mut Vec<(usize, Slot<'a>)>,
+    ) -> Result<&'a [u8]> {
+        slots.clear();
         let cut = BinlogError::Truncated("a row");
-        let (nulls, mut rest) = bytes.split_at_checked(self.roles.len().div_ceil(8)).ok_or(cut)?;
+        let (nulls, mut rest) = bytes.split_at_checked(shape.count.div_ceil(8)).ok_or(cut)?;
+        let mut at = 0;
         for (i, (column, role)) in self.map.columns.iter().zip(&self.roles).enumerate() {
-            let value = if bit(nulls, i) {
-                None
+            let slot = if !bit(shape.present, i) {
+                Slot::Absent
             } else {
-                let span = column.kind.span(rest)?;
-                let (value, tail) = rest.split_at_checked(span).ok_or(BinlogError::Truncated("a row"))?;
-                rest = tail;
-                Some(value)
+                at += 1;
+                if bit(nulls, at - 1) {
+                    Slot::Null
+                } else {
+                    let span = column.kind.span(rest)?;
+                    let (value, tail) = rest.split_at_checked(span).ok_or(BinlogError::Truncated("a row"))?;
+                    rest = tail;
+                    Slot::Value(value)
+                }
             };
             if role.read || role.fill || role.published {
-                slots.0.push((i, value));
+                slots.push((i, slot));
             }
         }
         Ok(rest)
@@ -146,29 +177,41 @@ impl Projection {
 
     /// No column that the plan reads has changed. Bytes decide: a rounding, a collation or a time zone cannot hide
     /// a change from them.
-    fn is_echo(&self, before: &Slots, after: &Slots) -> bool {
-        before.0.iter().zip(&after.0).all(|((i, old), (_, new))| {
+    fn is_echo(&self, before: &[(usize, Slot)], after: &[(usize, Slot)]) -> bool {
+        before.iter().zip(after).all(|((i, old), (_, new))| {
             let role = self.roles[*i];
-            let changed = role.read && old != new || role.fill && new.is_none() && old.is_some();
+            let known = *old != Slot::Absent && *new != Slot::Absent;
+            let changed =
+                role.read && !(known && old == new) || role.fill && *new == Slot::Null && *old != Slot::Null;
             !changed
         })
     }
 
-    fn cells(&self, image: &Slots) -> Result<Vec<Cell>> {
+    fn cells(&self, image: &[(usize, Slot)]) -> Result<Vec<Cell>> {
         self.published.iter().map(|i| self.cell(*i, image)).collect()
     }
 
-    fn cell(&self, i: usize, image: &Slots) -> Result<Cell> {
-        // Every published column has a slot: `walk` keeps it.
-        let slot = image.0.binary_search_by_key(&i, |(at, _)| *at);
+    fn cell(&self, i: usize, image: &[(usize, Slot)]) -> Result<Cell> {
         let column: &Column = &self.map.columns[i];
-        match slot.ok().and_then(|s| image.0[s].1) {
-            None => Ok(Cell::Null),
-            Some(raw) => column.decode(raw),
+        match image.binary_search_by_key(&i, |(at, _)| *at).map(|at| image[at].1) {
+            Ok(Slot::Value(raw)) => column.decode(raw),
+            Ok(Slot::Null) => Ok(Cell::Null),
+            // `shape` has seen to it that published columns are there.
+            Ok(Slot::Absent) | Err(_) => Err(BinlogError::Malformed("a column that was seen is gone")),
         }
     }
 }
 
-/// The cells of one image that matter: (column, bytes), `None` for NULL.
-#[derive(Default)]
-struct Slots<'a>(Vec<(usize, Option<&'a [u8]>)>);
+/// Which columns the images of an event hold, and how many.
+struct Shape<'a> {
+    present: &'a [u8],
+    count: usize,
+}
+
+/// A column in one image.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slot<'a> {
+    Absent,
+    Null,
+    Value(&'a [u8]),
+}

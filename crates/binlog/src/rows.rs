@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use crate::error::{BinlogError, Result};
 use crate::inflate::inflate;
 use crate::scan::Scan;
-use crate::table::all_present;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowsKind {
@@ -20,8 +19,8 @@ pub struct Rows<'a> {
     pub table_id: u64,
     pub kind: RowsKind,
     pub(crate) columns: usize,
-    /// Every image holds every column.
-    pub(crate) full: bool,
+    /// Which columns the images hold: the first (or only) one, and the after image of an update.
+    pub(crate) present: [&'a [u8]; 2],
     pub(crate) images: Cow<'a, [u8]>,
 }
 
@@ -51,12 +50,10 @@ impl<'a> Rows<'a> {
         };
         let columns = scan.packed()?;
         let columns = usize::try_from(columns).map_err(|_| BinlogError::Truncated("a rows event"))?;
-        let mut full = true;
-        for _ in 0..if kind == RowsKind::Update { 2 } else { 1 } {
-            full &= all_present(scan.take(columns.div_ceil(8))?, columns);
-        }
+        let first = scan.take(columns.div_ceil(8))?;
+        let second = if kind == RowsKind::Update { scan.take(columns.div_ceil(8))? } else { first };
         let images = if compressed { Cow::Owned(inflate(scan.rest())?) } else { Cow::Borrowed(scan.rest()) };
-        Ok(Rows { table_id, kind, columns, full, images })
+        Ok(Rows { table_id, kind, columns, present: [first, second], images })
     }
 
     /// An event that ends a statement and belongs to no table.

@@ -5,7 +5,7 @@ use change::TableName;
 use crate::charset::Charset;
 use crate::column::{Column, Kind};
 use crate::error::{BinlogError, Result};
-use crate::scan::{Scan, bit};
+use crate::scan::Scan;
 
 /// A table at this place of the binlog. Ids are only valid until the file rotates or the table map is sent again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,9 +178,4 @@ fn listed(mut value: Scan) -> Result<Vec<u16>> {
         out.push(value.packed()? as u16);
     }
     Ok(out)
-}
-
-/// Which columns of a table of `count` columns an image holds.
-pub(crate) fn all_present(bitmap: &[u8], count: usize) -> bool {
-    (0..count).all(|i| bit(bitmap, i))
 }

@@ -66,7 +66,7 @@ proptest! {
     ) {
         let Ok(map) = TableMap::parse(&table_map(&columns, unsigned)) else { return Ok(()) };
         let names = all(&map);
-        let wanted = Wanted { published: &names, read: &names[..1], fill: &names[1..] };
+        let wanted = Wanted { published: &names, read: &names[..1], fill: &names[1..], generated: &[] };
         let projection = Projection::new(map, wanted).expect("the names are the map's own");
         let mut body = vec![9, 0, 0, 0, 0, 0, 1, 0];
         if code >= 30 {
@@ -113,7 +113,7 @@ fn a_rows_event_that_is_cut_anywhere_is_an_error_or_a_shorter_list() {
     let map = TableMap::parse(&table_map(&[(8, vec![]), (15, vec![44, 1])], 0)).expect("a table map");
     let names = all(&map);
     let projection =
-        Projection::new(map, Wanted { published: &names, read: &names, fill: &[] }).expect("names");
+        Projection::new(map, Wanted { published: &names, read: &names, ..Wanted::default() }).expect("names");
     let mut whole = vec![9, 0, 0, 0, 0, 0, 1, 0, 2, 0xff];
     let head = whole.len();
     for i in 0..3_u8 {

@@ -88,7 +88,7 @@ fn select(i: usize) -> String {
 async fn table(conn: &mut Conn, name: &str) {
     let columns: Vec<String> = TYPES.iter().enumerate().map(|(i, (t, _))| format!("c{i} {t}")).collect();
     conn.query_drop(format!(
-        "CREATE TABLE {name} (id INT PRIMARY KEY, {}, sum BIGINT AS (id + 1) VIRTUAL, kept BIGINT AS (id + 2) STORED) \
+        "CREATE TABLE {name} (id INT PRIMARY KEY, sum BIGINT AS (id + 1) VIRTUAL, kept BIGINT AS (id + 2) STORED, {}) \
          ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
         columns.join(", ")
     ))
@@ -98,7 +98,7 @@ async fn table(conn: &mut Conn, name: &str) {
 
 async fn selected(conn: &mut Conn, table: &str) -> Vec<Row> {
     let columns: Vec<String> = (0..TYPES.len()).map(select).collect();
-    conn.query(format!("SELECT {}, sum, kept FROM {table} ORDER BY id", columns.join(", "))).await.unwrap()
+    conn.query(format!("SELECT {} FROM {table} ORDER BY id", columns.join(", "))).await.unwrap()
 }
 
 fn literal(i: usize, round: usize) -> &'static str {
@@ -154,16 +154,16 @@ async fn every_type_reads_as_the_server_prints_it_in_both_images() {
     }
     conn.query_drop("DELETE FROM t").await.unwrap();
 
-    let found = changes(&events(&from).await, "reader_types", "t", &[], &[]);
+    // Generated columns are not always in the images; these are stepped over where they are.
+    let columns: Vec<String> = (0..TYPES.len()).map(|i| format!("c{i}")).collect();
+    let found = changes(&events(&from).await, "reader_types", "t", &columns);
     assert_eq!(found.len(), rounds + 1);
     let check = |cells: &Option<Vec<Cell>>, row: &Row| {
         let cells = cells.as_ref().unwrap();
-        assert_eq!(cells.len(), TYPES.len() + 3);
+        assert_eq!(cells.len(), TYPES.len());
         for (i, (kind, _)) in TYPES.iter().enumerate() {
-            same(&cells[i + 1], row.as_ref(i).unwrap(), kind);
+            same(&cells[i], row.as_ref(i).unwrap(), kind);
         }
-        same(&cells[TYPES.len() + 1], row.as_ref(TYPES.len()).unwrap(), "a virtual column");
-        same(&cells[TYPES.len() + 2], row.as_ref(TYPES.len() + 1).unwrap(), "a stored column");
     };
     for (i, change) in found.iter().enumerate() {
         let op = if i == 0 {

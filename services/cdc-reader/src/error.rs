@@ -13,12 +13,14 @@ pub enum ReaderError {
     Deposed { source_name: String, epoch: u64 },
     #[error(
         "POSITION_LOST: the server no longer has the binlog from {position} on: {said}; \
-         start the reader at the present with a full pass over all targets, and keep binlogs for longer"
+         run `crossfade recover`, which begins at the present with a full pass over all targets, then start again; and \
+         keep binlogs for longer"
     )]
     PositionLost { position: Position, said: String },
     #[error(
         "POSITION_AHEAD: the server does not know position {position}: {said}; it lost the end of its binlog or is \
-         another server; start the reader at the present with a full pass over all targets"
+         another server; if this is the right server, run `crossfade recover`, which begins at the present with a full \
+         pass over all targets, then start again"
     )]
     PositionAhead { position: Position, said: String },
     #[error(
@@ -27,23 +29,25 @@ pub enum ReaderError {
     Refused { said: String },
     #[error(
         "SCHEMA_CHANGED: {table}, column `{column}`: the plan knows {was}, the source has {now}; stopped at {position}, \
-         before the change; check the plan against the new schema, then start again (a full pass over all \
-         targets is needed if it stops here again)"
+         before the change; check the plan against the new schema, then start again; if it stops here \
+         again, run `crossfade recover`, which begins at the present with a full pass over all targets"
     )]
     SchemaChanged { table: String, column: String, was: String, now: String, position: Position },
     #[error(
         "STATEMENT_FORMAT: a statement that may change {what} is in the binlog without its rows, after {position}; set \
-         binlog_format=ROW in every session, then start at the present with a full pass over all targets"
+         binlog_format=ROW in every session, run `crossfade recover`, which begins at the present with a full pass over \
+         all targets, then start again"
     )]
     StatementFormat { what: String, position: Position },
     #[error(
         "INCIDENT: the server says that changes are missing from its binlog after {position} ({said}); \
-         start at the present with a full pass over all targets"
+         run `crossfade recover`, which begins at the present with a full pass over all targets, then start again"
     )]
     Incident { position: Position, said: String },
     #[error(
         "XA: an XA transaction changed {table} after {position}; its rows are in the binlog before it is decided, which \
-         is not supported; keep XA away from planned tables, then start at the present with a full pass"
+         is not supported; keep XA away from planned tables, run `crossfade recover`, which begins at the present with a full \
+         pass over all targets, then start again"
     )]
     Xa { table: String, position: Position },
     #[error("BINLOG: stopped at {position}: {problem}")]

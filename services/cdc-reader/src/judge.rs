@@ -150,6 +150,7 @@ mod tests {
                 columns: vec![],
                 read: vec![],
                 fill: vec![],
+                generated: vec![],
                 uuids: vec![],
                 folds: vec![],
             })

@@ -44,7 +44,7 @@ use crate::feed::Feed;
 use crate::schema::Shapes;
 use crate::seat::{Seat, patient};
 use crate::status::{Counters, Status};
-use crate::tables::Tables;
+use crate::tables::{Tables, Watched};
 
 /// A beat is probed this often: does it come back?
 const PROBE_EVERY: Duration = Duration::from_secs(2);
@@ -84,7 +84,7 @@ impl Reader {
     /// Takes the seat; waits for a database that is away.
     async fn start(self) -> Result<Publisher, ReaderError> {
         let mut waits = patient();
-        let (seat, shapes, tables) = loop {
+        let (seat, shapes, watched) = loop {
             match self.try_start().await {
                 Err(ReaderError::Database(e)) if e.is_transient() => {
                     tracing::warn!(error = %e, "the reader cannot start yet; trying again");
@@ -107,7 +107,7 @@ impl Reader {
             feed: None,
             falls: 0,
             seat,
-            tables: Some(tables),
+            watched,
             context: self.context,
             status: self.status,
         };
@@ -121,12 +121,15 @@ impl Reader {
         Ok(publisher)
     }
 
-    async fn try_start(&self) -> Result<(Seat, Shapes, Tables), ReaderError> {
+    async fn try_start(&self) -> Result<(Seat, Shapes, Vec<Watched>), ReaderError> {
         let context = &self.context;
         let seat = Seat::take(&context.database, &context.source).await?;
-        let tables = Tables::new(&context.plan, &context.topics, context.database.control());
-        let shapes = Shapes::read(&context.database, &tables.watched).await?;
-        Ok((seat, shapes, tables))
+        let mut watched = Watched::of_plan(&context.plan, &context.topics);
+        let shapes = Shapes::read(&context.database, &watched).await?;
+        for table in &mut watched {
+            table.generated = shapes.generated(&table.name.table);
+        }
+        Ok((seat, shapes, watched))
     }
 }
 
@@ -141,7 +144,7 @@ struct Publisher {
     beats: Arc<Beats>,
     counters: Arc<Counters>,
     shapes: Shapes,
-    tables: Option<Tables>,
+    watched: Vec<Watched>,
     /// Appends in binlog order.
     under_way: VecDeque<Append>,
     /// The position is to be saved at this time.
@@ -268,11 +271,7 @@ impl Publisher {
 
     fn start_feed(&mut self) {
         let (out, batches) = mpsc::channel(1);
-        let control = self.context.database.control();
-        let tables = self
-            .tables
-            .take()
-            .unwrap_or_else(|| Tables::new(&self.context.plan, &self.context.topics, control));
+        let tables = Tables::new(self.watched.clone(), self.context.database.control());
         let feed = Feed {
             context: self.context.clone(),
             tables,

@@ -9,9 +9,16 @@ use plan::quote;
 use crate::seat::patient;
 use crate::tables::{Problem, Watched};
 
-/// Type, collation and generation expression of each watched column, by table and lower-case name.
+/// Each watched column, by table and lower-case name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Shapes(BTreeMap<(String, String), String>);
+pub(crate) struct Shapes(BTreeMap<(String, String), Shape>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Shape {
+    /// Type, collation and generation expression.
+    text: String,
+    generated: bool,
+}
 
 impl Shapes {
     pub async fn read(database: &Database, watched: &[Watched]) -> Result<Shapes, DbError> {
@@ -19,7 +26,8 @@ impl Shapes {
         let names: Vec<String> = watched.iter().map(|w| quote::text(&w.name.table)).collect();
         let sql = format!(
             "SELECT table_name, column_name, \
-             CONCAT_WS(' ', column_type, CONCAT('COLLATE ', collation_name), generation_expression) \
+             CONCAT_WS(' ', column_type, CONCAT('COLLATE ', collation_name), generation_expression), \
+             generation_expression \
              FROM information_schema.columns WHERE table_schema = {} AND table_name IN ({})",
             quote::text(&first.name.schema),
             names.join(", ")
@@ -31,18 +39,25 @@ impl Shapes {
             let (table, column) = (text(0)?, text(1)?.to_lowercase());
             let is_watched = watched.iter().any(|w| w.name.table == table && w.looks_at(&column));
             if is_watched {
-                shapes.insert((table, column), text(2)?);
+                let generated = row.bytes(3).is_some_and(|expression| !expression.is_empty());
+                shapes.insert((table, column), Shape { text: text(2)?, generated });
             }
         }
         Ok(Shapes(shapes))
+    }
+
+    /// The generated columns of a table.
+    pub fn generated(&self, table: &str) -> Vec<String> {
+        let columns = self.0.iter().filter(|((of, _), shape)| of == table && shape.generated);
+        columns.map(|((_, column), _)| column.clone()).collect()
     }
 
     /// The first column of `self` that is another one now.
     pub fn difference(&self, now: &Shapes) -> Option<Problem> {
         let (place, was) = self.0.iter().find(|(place, was)| now.0.get(*place) != Some(*was))?;
         let (table, column) = place.clone();
-        let now = now.0.get(place).cloned().unwrap_or_else(|| "no such column".into());
-        Some(Problem::Changed { table, column, was: was.clone(), now })
+        let now = now.0.get(place).map_or_else(|| "no such column".into(), |s| s.text.clone());
+        Some(Problem::Changed { table, column, was: was.text.clone(), now })
     }
 }
 

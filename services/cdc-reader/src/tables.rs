@@ -19,6 +19,8 @@ pub(crate) struct Watched {
     pub columns: Vec<Column>,
     pub read: Vec<String>,
     pub fill: Vec<String>,
+    /// Generated columns among them.
+    pub generated: Vec<String>,
     /// Places of MariaDB's UUID columns among the published.
     pub uuids: Vec<usize>,
     /// Folds of the key columns, which are the first that are published.
@@ -55,21 +57,7 @@ impl From<BinlogError> for Problem {
 }
 
 impl Tables {
-    pub fn new(plan: &Checked, topics: &bus::Topics, control: &str) -> Tables {
-        let watched: Vec<Watched> = plan
-            .watched
-            .iter()
-            .map(|(table, w)| Watched {
-                name: TableName::new(&plan.schema, table),
-                topic: topics.changes(table),
-                published: w.published.iter().map(|c| c.name.clone()).collect(),
-                uuids: places(&w.published, "uuid"),
-                columns: w.published.clone(),
-                read: w.read.clone(),
-                fill: w.fill.clone(),
-                folds: w.key.iter().map(|c| Fold::of(&c.data_type, c.collation.as_deref())).collect(),
-            })
-            .collect();
+    pub fn new(watched: Vec<Watched>, control: &str) -> Tables {
         let by_name = watched.iter().enumerate().map(|(i, w)| (w.name.clone(), i)).collect();
         Tables { watched, by_name, control: control.into(), known: HashMap::new() }
     }
@@ -140,6 +128,22 @@ fn spell_uuid(cell: &mut Cell) {
 }
 
 impl Watched {
+    /// The tables of a plan. Which of their columns are generated the catalog has to say.
+    pub fn of_plan(plan: &Checked, topics: &bus::Topics) -> Vec<Watched> {
+        let watched = plan.watched.iter().map(|(table, w)| Watched {
+            name: TableName::new(&plan.schema, table),
+            topic: topics.changes(table),
+            published: w.published.iter().map(|c| c.name.clone()).collect(),
+            uuids: places(&w.published, "uuid"),
+            columns: w.published.clone(),
+            read: w.read.clone(),
+            fill: w.fill.clone(),
+            generated: Vec::new(),
+            folds: w.key.iter().map(|c| Fold::of(&c.data_type, c.collation.as_deref())).collect(),
+        });
+        watched.collect()
+    }
+
     /// Gives cells the form in which a session reads them, where the binlog's bytes do not say enough.
     pub fn spell(&self, change: &mut RowChange) {
         for i in &self.uuids {
@@ -150,7 +154,12 @@ impl Watched {
     }
 
     fn project(&self, map: TableMap) -> Result<Projection, Problem> {
-        let wanted = Wanted { published: &self.published, read: &self.read, fill: &self.fill };
+        let wanted = Wanted {
+            published: &self.published,
+            read: &self.read,
+            fill: &self.fill,
+            generated: &self.generated,
+        };
         let projection = Projection::new(map, wanted).map_err(|e| match e {
             BinlogError::NoColumn { table, column } => {
                 let (was, now) = ("this column".into(), "no such column".into());

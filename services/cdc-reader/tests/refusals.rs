@@ -108,6 +108,7 @@ async fn partial_images_and_missing_metadata_stop_the_reader() {
     {
         let mut rig = users(name).await;
         rig.exec("ALTER TABLE users ADD COLUMN doc TEXT").await;
+        rig.watch("users", [&["id", "role"], &["id", "name", "role", "doc"], &[]]);
         let error = stopped_by(&mut rig, &format!("SET {setting}; UPDATE users SET name = 'x'")).await;
         assert!(
             matches!(error, ReaderError::Binlog { .. }) && error.to_string().contains("binlog_row_image")
@@ -121,6 +122,18 @@ async fn partial_images_and_missing_metadata_stop_the_reader() {
     rig.exec("INSERT INTO users VALUES (1)").await;
     let error = reader.error().await;
     assert!(error.to_string().contains("binlog_row_metadata=FULL"), "{error}");
+}
+
+#[tokio::test]
+async fn a_generated_column_that_the_plan_reads_may_be_missing_from_images() {
+    let mut rig = Rig::new("generated").await;
+    rig.exec("CREATE TABLE g (id BIGINT PRIMARY KEY, a INT, twice INT AS (a * 2) STORED, mine INT)").await;
+    rig.watch("g", [&["id"], &["id", "twice"], &["mine"]]);
+    let reader = rig.start().await;
+    rig.exec("INSERT INTO g (id, a) VALUES (1, 1); UPDATE g SET a = 2; DELETE FROM g").await;
+    rig.fence().await;
+    assert_eq!(rig.bus.story("g"), ["insert 1", "update 1 -> 1", "delete 1"]);
+    reader.end().await;
 }
 
 #[tokio::test]

@@ -77,8 +77,8 @@ fn rand_id() -> u32 {
     0x4000_0000 | nanos
 }
 
-/// Changes of one table, every column published, read as `read` says (all columns if empty).
-pub fn changes(raw: &[Raw], schema: &str, table: &str, fill: &[String], read: &[String]) -> Vec<RowChange> {
+/// Changes of one table, these columns published and read.
+pub fn changes(raw: &[Raw], schema: &str, table: &str, columns: &[String]) -> Vec<RowChange> {
     let mut out = Vec::new();
     let mut projections: HashMap<u64, Projection> = HashMap::new();
     for raw in raw {
@@ -88,9 +88,7 @@ pub fn changes(raw: &[Raw], schema: &str, table: &str, fill: &[String], read: &[
                 projections.remove(&id);
                 if (name.schema.as_str(), name.table.as_str()) == (schema, table) {
                     let map = TableMap::parse(body).unwrap();
-                    let all: Vec<String> = map.columns.iter().map(|c| c.name.clone()).collect();
-                    let read = if read.is_empty() { &all } else { read };
-                    let wanted = Wanted { published: &all, read, fill };
+                    let wanted = Wanted { published: columns, read: columns, ..Wanted::default() };
                     projections.insert(id, Projection::new(map, wanted).unwrap());
                 }
             }
