@@ -74,6 +74,29 @@ pub async fn drained(session: &mut Session, db: &Database, patience: Duration) -
     Ok(true)
 }
 
+/// Waits a little for scopes of a target that are parked for a reason that heals by itself.
+pub async fn returned(
+    session: &mut Session,
+    db: &Database,
+    target: &str,
+    patience: Duration,
+) -> Result<(), mysql::DbError> {
+    let began = Instant::now();
+    let sql = format!(
+        "SELECT COUNT(*) FROM {} WHERE target_table = {} AND closed_at IS NULL AND kind = 'parked' AND reason IN ('busy', 'id_missing')",
+        db.control_table("exceptions"),
+        quote::text(target)
+    );
+    while began.elapsed() < patience {
+        let left = session.row(&sql).await?.map(|r| r.u64(0)).transpose()?.flatten();
+        if left.unwrap_or_default() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
 /// Which of these differences are real. Parked scopes are left out: they count by themselves.
 pub async fn confirm(
     session: &mut Session,

@@ -5,7 +5,7 @@
 //! `mapped` or `writes`; *then* the ends of `mapped` are read; and so on to the lanes, whose offset moves only with the
 //! rows. Orders of a full pass that the mapper wrote on the way are passes, and passes are waited for too.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bus::fence;
 use change::Position;
@@ -19,11 +19,20 @@ use crate::error::VerifierError;
 
 const POLL: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_millis(40);
+/// A proof that proves nothing new is written down this often: the binlog is the application's.
+const FRESHEN: Duration = Duration::from_secs(1);
+
+/// What was written down last, and when.
+#[derive(Default)]
+struct Proved {
+    position: Option<Position>,
+    stored: Option<Instant>,
+}
 
 /// Runs until `stop`. Its own errors never stop the pipeline: what cannot be proved is not proved.
 pub async fn run(context: &Context, stop: &CancellationToken) -> Result<(), VerifierError> {
     let mut session: Option<Session> = None;
-    let mut proved: Option<Position> = None;
+    let mut proved = Proved::default();
     while !stop.is_cancelled() {
         let pause = tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -48,7 +57,7 @@ pub async fn run(context: &Context, stop: &CancellationToken) -> Result<(), Veri
 async fn round(
     context: &Context,
     held: &mut Option<Session>,
-    proved: &mut Option<Position>,
+    proved: &mut Proved,
 ) -> Result<(), VerifierError> {
     let db = &context.database;
     let mut session = match held.take() {
@@ -57,15 +66,17 @@ async fn round(
     };
     let position = applied::published(&mut session, db, &context.source).await.map_err(VerifierError::Control)?;
     if let Some(position) = position {
-        if proved.as_ref() != Some(&position) {
+        let new = proved.position.as_ref() != Some(&position);
+        if new {
             prove(context, &mut session).await?;
         }
-        // Also when nothing moved: the proof is as young as this round.
-        let incarnation = context.topics.incarnation();
-        applied::store(&mut session, db, &context.source, incarnation, &position)
-            .await
-            .map_err(VerifierError::Control)?;
-        *proved = Some(position);
+        if new || proved.stored.is_none_or(|at| at.elapsed() > FRESHEN) {
+            let incarnation = context.topics.incarnation();
+            applied::store(&mut session, db, &context.source, incarnation, &position)
+                .await
+                .map_err(VerifierError::Control)?;
+            *proved = Proved { position: Some(position), stored: Some(Instant::now()) };
+        }
     }
     *held = Some(session);
     Ok(())
@@ -84,14 +95,14 @@ pub async fn prove(context: &Context, session: &mut Session) -> Result<(), Verif
     let streamed: Vec<String> =
         context.targets().filter(|t| !Context::is_batch(t)).map(|t| context.topics.writes(&t.table)).collect();
     let wanted = fence::ends(bus, &streamed).await.map_err(VerifierError::Bus)?;
-    let mut since = tokio::time::Instant::now();
+    let mut since = Instant::now();
     loop {
         match behind(context, session, &wanted).await? {
             None => return Ok(()),
             Some(at) => {
                 if since.elapsed() > Duration::from_secs(1) {
                     note(context, session, &at).await?;
-                    since = tokio::time::Instant::now();
+                    since = Instant::now();
                 }
             }
         }

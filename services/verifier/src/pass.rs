@@ -22,6 +22,8 @@ use crate::verdict::{self, Deferred, TargetEvidence, TargetVerdict, Verdict};
 const SIZE: u64 = 2000;
 /// Differences of one target that a pass repairs; more is a finding about the pipeline, not about rows.
 const REPAIRS: usize = 20_000;
+/// How long scopes that are on their way back are waited for.
+const RETURNS: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Pass<'a> {
@@ -87,6 +89,7 @@ impl Pass<'_> {
         if let Some(query) = sql.strangers() {
             evidence.strangers = session.rows(&query).await.map_err(failed)?.len() as u64;
         }
+        confirm::returned(session, self.db, &target.table, RETURNS).await.map_err(failed)?;
         self.counts(session, &mut evidence).await.map_err(failed)?;
         if evidence.found > 0 && evidence.confirmed == 0 {
             // The rows that were repaired count now.
@@ -152,12 +155,13 @@ impl Pass<'_> {
     async fn counts(&self, session: &mut Session, evidence: &mut TargetEvidence) -> Result<(), DbError> {
         let target = quote::text(&evidence.target);
         let sql = format!(
-            "SELECT COALESCE(SUM(kind = 'parked' AND waived_at IS NULL), 0), COALESCE(SUM(kind = 'report'), 0) FROM {} WHERE target_table = {target} AND closed_at IS NULL",
+            "SELECT COALESCE(SUM(kind = 'parked' AND waived_at IS NULL), 0), COALESCE(SUM(kind = 'report'), 0), COALESCE(SUM(kind = 'parked' AND waived_at IS NOT NULL), 0) FROM {} WHERE target_table = {target} AND closed_at IS NULL",
             self.db.control_table("exceptions"),
         );
         if let Some(row) = session.row(&sql).await? {
             evidence.parked = row.u64(0)?.unwrap_or_default();
             evidence.reports = row.u64(1)?.unwrap_or_default();
+            evidence.waived = row.u64(2)?.unwrap_or_default();
         }
         let sql = format!(
             "SELECT COUNT(*) > 0 AND SUM(state <> 'done') = 0 FROM {} WHERE target = {target} AND kind = '{}'",

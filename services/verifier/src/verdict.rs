@@ -48,6 +48,9 @@ pub struct TargetEvidence {
     /// Rows that no scope leads to.
     pub strangers: u64,
     pub parked: u64,
+    /// Parked scopes that somebody accepted as they are.
+    #[serde(default)]
+    pub waived: u64,
     /// Missing parents, values that do not fit, ambiguous rows: explained, and not counted against the target.
     pub reports: u64,
     /// A batch target: scopes that differ and whose schedule has not come since.
@@ -105,7 +108,7 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
         let detail = format!("{} scopes wait for the batch's next run", e.waiting);
         reasons.push(reason("rows equal", Unknown, detail, "verify again after the next run"));
     }
-    if e.waiting == 0 && e.confirmed == 0 && e.unstable == 0 && e.parked == 0 && e.complete && e.wanted_rows != e.present_rows {
+    if e.waiting == 0 && e.confirmed == 0 && e.unstable == 0 && e.parked + e.waived == 0 && e.complete && e.wanted_rows != e.present_rows {
         let detail = format!("{} rows wanted, {} present while rows were changing", e.wanted_rows, e.present_rows);
         reasons.push(reason("counts", Unknown, detail, "`crossfade verify --once`"));
     }
@@ -179,6 +182,8 @@ mod tests {
             assert_eq!(verdict.verdict, answer, "{evidence:?}");
             assert!(!verdict.reasons.is_empty());
         }
+        let waived = TargetEvidence { waived: 1, present_rows: 2, ..good() };
+        assert_eq!(of_target(waived).verdict, Answer::Ready, "a waived scope keeps its rows as they are");
         assert_eq!(of_target(TargetEvidence { reports: 9, found: 2, ..good() }).verdict, Answer::Ready);
     }
 
