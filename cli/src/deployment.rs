@@ -82,6 +82,60 @@ pub async fn join(settings: &Settings) -> anyhow::Result<Context> {
     Ok(context)
 }
 
+/// Refuses a control schema that is missing or of another version, before a command fails on one of its tables.
+pub async fn must_stand(db: &Database) -> anyhow::Result<()> {
+    let mut session = db.session().await?;
+    match mysql::version(&mut session, db.control()).await? {
+        Some(mysql::CONTROL_VERSION) => Ok(()),
+        Some(found) if found > mysql::CONTROL_VERSION => {
+            Err(mysql::ControlError::Newer { schema: db.control().into(), found }.into())
+        }
+        Some(_) => Err(mysql::ControlError::Old(db.control().into()).into()),
+        None => bail!(
+            "there is no control schema `{}` on this server: `crossfade up` makes it (or name another with --control-schema)",
+            db.control()
+        ),
+    }
+}
+
+/// The checked plan, if it is the one that the control schema was made for.
+pub async fn own_plan(settings: &Settings, session: &mut Session, db: &Database) -> anyhow::Result<Checked> {
+    let plan = checked_plan(settings, session, db).await?;
+    mysql::check_control(session, db.control(), &settings.deployment(&plan.digest)).await?;
+    Ok(plan)
+}
+
+/// Begins at the present, with a full pass over everything: the answer to a position that the server no longer has, or
+/// to changes that were never in its binlog. Gives the number of passes.
+///
+/// Nothing is lost by it. No value is ever taken from the binlog; the passes compute every scope afresh, those whose
+/// legacy rows went meanwhile too. It is a new incarnation, so whoever still runs is deposed.
+pub async fn recover(settings: &Settings) -> anyhow::Result<usize> {
+    let db = settings.database();
+    let mut session = db.session().await?;
+    let plan = own_plan(settings, &mut session, &db).await?;
+    let Some(before) = applied::read(&mut session, &db, &settings.source).await? else {
+        bail!("source `{}` was never started: there is nothing to recover", settings.source);
+    };
+    let context = context(settings, &db, plan, before.incarnation + 1)?;
+    check_topics(&context, true).await?;
+    let incarnation = context.topics.incarnation();
+    session.begin().await?;
+    // Without a proved position the reader begins at the present, as at the first start.
+    applied::forget(&mut session, &db, &settings.source).await?;
+    lane::renew(&mut session, &db, &settings.source, incarnation, &target_topics(&context), context.lanes).await?;
+    for table in ["pass", "verdict"] {
+        session.execute(&format!("DELETE FROM {}", db.control_table(table))).await?;
+    }
+    let mut count = 0;
+    for order in orders(&context.plan, context.include_deferred) {
+        order.place(&mut session, &db, &context.plan.schema, "recover").await?;
+        count += 1;
+    }
+    session.commit().await?;
+    Ok(count)
+}
+
 fn context(settings: &Settings, db: &Database, plan: Checked, incarnation: u64) -> anyhow::Result<Context> {
     let mut context = Context {
         bus: Arc::new(InProcess::new(Limits::default(), |_| Vec::new())),
@@ -211,8 +265,7 @@ pub async fn order_again(
     only: &[String],
 ) -> anyhow::Result<usize> {
     if let Some(unknown) = only.iter().find(|o| plan.target(o).is_none()) {
-        let names: Vec<&str> = plan.targets.iter().map(|t| t.table.as_str()).collect();
-        bail!("the plan has no target `{unknown}`; it has {}", names.join(", "));
+        return Err(no_target(plan, unknown));
     }
     let mut count = 0;
     for order in orders(plan, include_deferred) {
@@ -222,6 +275,12 @@ pub async fn order_again(
         }
     }
     Ok(count)
+}
+
+/// The error for a target that the plan does not have.
+pub fn no_target(plan: &Checked, unknown: &str) -> anyhow::Error {
+    let names: Vec<&str> = plan.targets.iter().map(|t| t.table.as_str()).collect();
+    anyhow::anyhow!("the plan has no target `{unknown}`; it has {}", names.join(", "))
 }
 
 /// A pass to be ordered.

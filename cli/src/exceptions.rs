@@ -6,6 +6,7 @@ use mysql::control::{key_from_json, redrive};
 use mysql::{Database, Session};
 use plan::quote;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::output::{self, Exit, Format};
 
@@ -86,8 +87,8 @@ pub async fn run(db: &Database, verb: Verb, format: Format) -> anyhow::Result<Ex
     let mut session = db.session().await?;
     match verb {
         Verb::List(select) => list(&mut session, db, &select, format).await,
-        Verb::Redrive(select) => again(&mut session, db, &select).await,
-        Verb::Waive { select, because } => waive(&mut session, db, &select, &because).await,
+        Verb::Redrive(select) => again(&mut session, db, &select, format).await,
+        Verb::Waive { select, because } => waive(&mut session, db, &select, &because, format).await,
     }
 }
 
@@ -138,7 +139,7 @@ async fn list(session: &mut Session, db: &Database, select: &Select, format: For
     Ok(Exit::Yes)
 }
 
-async fn again(session: &mut Session, db: &Database, select: &Select) -> anyhow::Result<Exit> {
+async fn again(session: &mut Session, db: &Database, select: &Select, format: Format) -> anyhow::Result<Exit> {
     let rows = session
         .rows(&format!(
             "SELECT DISTINCT target_table, scope FROM {} WHERE {} LIMIT {}",
@@ -154,11 +155,20 @@ async fn again(session: &mut Session, db: &Database, select: &Select) -> anyhow:
     for (target, scope) in &scopes {
         redrive::ask(session, db, target, [scope], "operator", 0).await?;
     }
-    eprintln!("{} scopes go through the pipeline again; `crossfade wait`, then list again", scopes.len());
+    let count = scopes.len();
+    output::say(format, &json!({ "schema_version": 1, "redriven": count }), || {
+        format!("{count} scopes go through the pipeline again; `crossfade wait`, then list again")
+    })?;
     Ok(Exit::Yes)
 }
 
-async fn waive(session: &mut Session, db: &Database, select: &Select, because: &str) -> anyhow::Result<Exit> {
+async fn waive(
+    session: &mut Session,
+    db: &Database,
+    select: &Select,
+    because: &str,
+    format: Format,
+) -> anyhow::Result<Exit> {
     anyhow::ensure!(!because.trim().is_empty(), "--because needs a reason: it is kept with the exception");
     let matched = session
         .execute(&format!(
@@ -169,6 +179,9 @@ async fn waive(session: &mut Session, db: &Database, select: &Select, because: &
             select.condition(),
         ))
         .await?;
-    eprintln!("{matched} parked scopes waived");
+    output::say(format, &json!({ "schema_version": 1, "waived": matched }), || match matched {
+        0 => "no parked scope matches: nothing was waived (`crossfade exceptions list --parked`)".into(),
+        n => format!("{n} parked scopes waived; the next verification pass counts them as accepted"),
+    })?;
     Ok(if matched > 0 { Exit::Yes } else { Exit::No })
 }

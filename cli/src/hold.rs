@@ -2,19 +2,23 @@
 
 use mysql::Database;
 use mysql::control::hold;
+use serde_json::json;
 
-use crate::output::Exit;
+use crate::output::{self, Exit, Format};
 
-pub async fn pause(db: &Database) -> anyhow::Result<Exit> {
+pub async fn pause(db: &Database, format: Format) -> anyhow::Result<Exit> {
     let mut session = db.session().await?;
     hold::hold(&mut session, db, db.url().user()).await?;
-    eprintln!("passes are held; the stream goes on. `crossfade resume` lets them go on");
-    Ok(Exit::Yes)
+    say(format, true, "passes are held; the stream goes on. `crossfade resume` lets them go on")
 }
 
-pub async fn resume(db: &Database) -> anyhow::Result<Exit> {
+pub async fn resume(db: &Database, format: Format) -> anyhow::Result<Exit> {
     let mut session = db.session().await?;
     hold::release(&mut session, db).await?;
-    eprintln!("passes go on");
+    say(format, false, "passes go on")
+}
+
+fn say(format: Format, held: bool, message: &str) -> anyhow::Result<Exit> {
+    output::say(format, &json!({ "schema_version": 1, "held": held }), || message.into())?;
     Ok(Exit::Yes)
 }

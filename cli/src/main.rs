@@ -22,7 +22,8 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use output::{Exit, Format};
-use service::{Args, Settings, Shutdown, telemetry};
+use serde_json::json;
+use service::{Args, BusChoice, Settings, Shutdown, telemetry};
 
 /// Moves a live MySQL or MariaDB application to new columns and tables while it keeps writing.
 ///
@@ -62,6 +63,8 @@ enum Command {
         #[arg(long)]
         create: bool,
     },
+    /// Begins at the present, with a full pass over everything; for a position that the server no longer has
+    Recover,
     /// Works on plans
     #[command(subcommand)]
     Plan(plan_command::Verb),
@@ -112,10 +115,19 @@ async fn main() -> ExitCode {
     match run(cli).await {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(e) => {
-            eprintln!("error: {e:#}");
+            eprintln!("error: {}", told(&e));
             ExitCode::from(Exit::NoAnswer.code())
         }
     }
+}
+
+/// The error and its causes, each once: most of ours quote their cause already.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.contains(&cause) {
+        true => text,
+        false if text.is_empty() => cause,
+        false => format!("{text}: {cause}"),
+    })
 }
 
 /// Under the name of a service (`crossfade-writer`, a link to this program) it is that service.
@@ -144,6 +156,9 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let settings = Settings::resolve(cli.args)?;
     let _telemetry = telemetry::start("crossfade", &settings)?;
     let db = settings.database();
+    if cli.command.needs_control() {
+        deployment::must_stand(&db).await?;
+    }
     match cli.command {
         Command::Up => up(&settings).await,
         Command::Service { name } => {
@@ -153,6 +168,9 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
             Ok(Exit::Yes)
         }
         Command::Preflight(options) => preflight::run(&settings, &options, format).await,
+        Command::Topics { .. } if matches!(settings.bus, BusChoice::InProcess) => anyhow::bail!(
+            "the in-process bus has no topics that others could see; `crossfade up` makes all it needs, `crossfade migrate` the control schema alone; for Kafka say --bus kafka://host:port"
+        ),
         Command::Topics { create } => {
             let context = match create {
                 true => deployment::create(&settings).await?,
@@ -160,18 +178,28 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
             };
             let names: Vec<String> =
                 deployment::topic_specs(&context).into_iter().map(|t| t.name).collect();
-            output::print(format, &names, |n| n.join("\n"))?;
+            output::print(format, &json!({ "schema_version": 1, "topics": names }), |_| names.join("\n"))?;
             Ok(Exit::Yes)
         }
         Command::Migrate { accept_plan } => {
             let done = deployment::migrate(&settings, accept_plan).await?;
-            eprintln!("the control schema `{}` is at version {} (was {})", db.control(), done.to, done.from);
+            let answer = json!({ "schema_version": 1, "control_schema": db.control(), "from": done.from, "to": done.to });
+            output::say(format, &answer, || {
+                format!("the control schema `{}` is at version {} (was {})", db.control(), done.to, done.from)
+            })?;
+            Ok(Exit::Yes)
+        }
+        Command::Recover => {
+            let passes = deployment::recover(&settings).await?;
+            output::say(format, &json!({ "schema_version": 1, "passes": passes }), || {
+                format!("source `{}` begins at the present; {passes} passes are ordered; now start it again", settings.source)
+            })?;
             Ok(Exit::Yes)
         }
         Command::Plan(verb) => plan_command::run(&settings, verb, format).await,
-        Command::Backfill { only, again } => backfill(&settings, &only, again).await,
-        Command::Pause => hold::pause(&db).await,
-        Command::Resume => hold::resume(&db).await,
+        Command::Backfill { only, again } => backfill(&settings, &only, again, format).await,
+        Command::Pause => hold::pause(&db, format).await,
+        Command::Resume => hold::resume(&db, format).await,
         Command::Wait { timeout } => wait::run(&db, &settings.source, timeout, format).await,
         Command::Verify(options) => verify::run(&settings, &options, format).await,
         Command::Verdict { only } => verdict::run(&db, only.as_deref(), format).await,
@@ -179,6 +207,18 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Health => health::run(&settings).await,
         Command::Exceptions(verb) => exceptions::run(&db, verb, format).await,
         Command::Completions { .. } => Ok(Exit::Yes),
+    }
+}
+
+impl Command {
+    /// Does it work on what stands in the control schema? `up` and `migrate` make it; `verdict` knows nothing without it.
+    fn needs_control(&self) -> bool {
+        match self {
+            Command::Backfill { .. } | Command::Pause | Command::Resume | Command::Wait { .. } => true,
+            Command::Status { .. } | Command::Exceptions(_) | Command::Recover => true,
+            Command::Verify(options) => !options.is_survey(),
+            _ => false,
+        }
     }
 }
 
@@ -203,17 +243,21 @@ async fn up(settings: &Settings) -> anyhow::Result<Exit> {
 }
 
 /// The services run the passes; this orders them and looks on.
-async fn backfill(settings: &Settings, only: &[String], again: bool) -> anyhow::Result<Exit> {
+async fn backfill(settings: &Settings, only: &[String], again: bool, format: Format) -> anyhow::Result<Exit> {
     let shutdown = Shutdown::on_signals()?;
     let db = settings.database();
     if again {
         let mut session = db.session().await?;
-        let plan = deployment::checked_plan(settings, &mut session, &db).await?;
+        let plan = deployment::own_plan(settings, &mut session, &db).await?;
         let count =
             deployment::order_again(&mut session, &db, &plan, settings.include_deferred, only).await?;
         eprintln!("{count} passes ordered");
     }
     let (scanned, changed) = progress::watch(&db, &shutdown.token()).await?;
-    eprintln!("backfill: {scanned} scopes scanned, {changed} rows changed in all passes so far");
-    Ok(if shutdown.token().is_cancelled() { Exit::NoAnswer } else { Exit::Yes })
+    let done = !shutdown.token().is_cancelled();
+    let answer = json!({ "schema_version": 1, "done": done, "scanned": scanned, "changed": changed });
+    output::say(format, &answer, || {
+        format!("backfill: {scanned} scopes scanned, {changed} rows changed in all passes so far")
+    })?;
+    Ok(if done { Exit::Yes } else { Exit::NoAnswer })
 }

@@ -45,6 +45,15 @@ pub fn print<T: Serialize>(format: Format, value: &T, text: impl FnOnce(&T) -> S
     }
 }
 
+/// For commands that do something: the message goes to stderr, and stdout has the facts if JSON was asked for.
+pub fn say<T: Serialize>(format: Format, value: &T, message: impl FnOnce() -> String) -> anyhow::Result<()> {
+    if format == Format::Json {
+        return print(format, value, |_| String::new());
+    }
+    eprintln!("{}", message());
+    Ok(())
+}
+
 /// A table of text with aligned columns.
 pub fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();

@@ -70,7 +70,7 @@ async fn check(settings: &Settings, format: Format) -> anyhow::Result<Exit> {
             Ok(Exit::Yes)
         }
         Err(problems) => {
-            let answer = json!({ "schema_version": 1, "ok": false, "problems": problems.json() });
+            let answer = json!({ "schema_version": 1, "ok": false, "problems": problems.list });
             output::print(format, &answer, |_| problems.render())?;
             Ok(Exit::No)
         }
@@ -81,6 +81,9 @@ async fn explain(settings: &Settings, only: Option<&str>, format: Format) -> any
     let db = settings.database();
     let mut session = db.session().await?;
     let plan = crate::deployment::checked_plan(settings, &mut session, &db).await?;
+    if let Some(unknown) = only.filter(|o| plan.target(o).is_none()) {
+        return Err(crate::deployment::no_target(&plan, unknown));
+    }
     let explained = plan::explain(&plan, db.control(), only);
     output::print(format, &explained, ToString::to_string)?;
     Ok(Exit::Yes)

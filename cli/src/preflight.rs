@@ -46,7 +46,7 @@ pub async fn run(settings: &Settings, options: &Options, format: Format) -> anyh
             format!("{name}@{}", plan::quote::text(&options.host))
         };
         let text = mysql::print_grants(&rights, account);
-        output::print(format, &text, Clone::clone)?;
+        output::print(format, &serde_json::json!({ "schema_version": 1, "grants": text }), |_| text.clone())?;
         return Ok(Exit::Yes);
     }
     let checks = checks(settings, &plan, &catalog).await?;

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mysql::control::pass;
+use mysql::control::{hold, pass};
 use mysql::{Database, DbError, Session};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,7 @@ pub async fn watch(db: &Database, stop: &CancellationToken) -> anyhow::Result<(u
     });
     let mut session: Option<Session> = None;
     let mut last_line = Instant::now();
+    let mut last_scanned = 0;
     let began = Instant::now();
     loop {
         let passes = match read(db, &mut session).await {
@@ -33,11 +34,21 @@ pub async fn watch(db: &Database, stop: &CancellationToken) -> anyhow::Result<(u
             bar.set_length(total);
             bar.set_position(scanned);
             bar.set_message(running.map(|p| p.target.clone()).unwrap_or_default());
-        } else if let Some(running) = running.filter(|_| last_line.elapsed() > LINE_EVERY) {
+        }
+        if last_line.elapsed() > LINE_EVERY
+            && let Some(why) = stalled(db, &mut session, passes.is_empty(), running.is_some() && scanned == last_scanned).await
+        {
+            match &bar {
+                Some(bar) => bar.set_message(why),
+                None => eprintln!("backfill: {why}"),
+            }
+            last_line = Instant::now();
+        } else if let Some(running) = running.filter(|_| bar.is_none() && last_line.elapsed() > LINE_EVERY) {
             let rate = scanned as f64 / began.elapsed().as_secs_f64();
             let eta = total.saturating_sub(scanned) as f64 / rate.max(1.0);
             eprintln!("backfill: {} ({scanned} of about {total} scopes, {rate:.0}/s, ETA {eta:.0} s)", running.target);
             last_line = Instant::now();
+            last_scanned = scanned;
         }
         if (!passes.is_empty() && running.is_none()) || stop.is_cancelled() {
             if let Some(bar) = &bar {
@@ -49,6 +60,22 @@ pub async fn watch(db: &Database, stop: &CancellationToken) -> anyhow::Result<(u
             () = stop.cancelled() => {}
             () = tokio::time::sleep(Duration::from_millis(200)) => {}
         }
+    }
+}
+
+/// Why nothing moves, if nothing does.
+async fn stalled(db: &Database, session: &mut Option<Session>, none: bool, still: bool) -> Option<&'static str> {
+    if none {
+        return Some("no pass is ordered yet: does `crossfade up` run?");
+    }
+    let held = match session {
+        Some(session) => hold::is_held(session, db).await.unwrap_or(false),
+        None => false,
+    };
+    match (still, held) {
+        (true, true) => Some("passes are held: `crossfade resume` lets them go on"),
+        (true, false) => Some("nothing has moved for a while: do the services run? (`crossfade status`)"),
+        _ => None,
     }
 }
 

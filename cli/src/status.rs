@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use mysql::control::{applied, hold, pass, redrive};
-use mysql::{Class, Database, DbError, Session};
+use mysql::{Database, DbError, Session};
 use serde::Serialize;
 
 use crate::output::{self, Exit, Format};
@@ -57,13 +57,7 @@ struct Service {
 pub async fn run(db: &Database, source: &str, watch: bool, format: Format) -> anyhow::Result<Exit> {
     let mut session = db.session().await?;
     loop {
-        let status = match read(&mut session, db, source).await {
-            Err(e) if e.class == Class::Missing => anyhow::bail!(
-                "there is no control schema `{}` on this server: `crossfade up` makes it (or name another with --control-schema)",
-                db.control()
-            ),
-            other => other?,
-        };
+        let status = read(&mut session, db, source).await?;
         if watch && std::io::stdout().is_terminal() {
             print!("\x1b[2J\x1b[H");
         }

@@ -7,7 +7,7 @@ use service::Settings;
 use verifier::pass::Pass;
 
 use crate::deferred;
-use crate::deployment::checked_plan;
+use crate::deployment::{no_target, own_plan};
 use crate::output::{Exit, Format};
 use crate::verdict;
 
@@ -27,6 +27,13 @@ pub struct Options {
     deferred: bool,
 }
 
+impl Options {
+    /// It only computes, and needs no control schema.
+    pub fn is_survey(&self) -> bool {
+        self.deferred
+    }
+}
+
 /// A verdict of one pass holds so long.
 const VALID: Duration = Duration::from_secs(15 * 60);
 
@@ -37,10 +44,9 @@ pub async fn run(settings: &Settings, options: &Options, format: Format) -> anyh
     anyhow::ensure!(options.once, "say `--once`: passes one after another are the verifier service's work");
     let db = settings.database();
     let mut session = db.session().await?;
-    let plan = checked_plan(settings, &mut session, &db).await?;
+    let plan = own_plan(settings, &mut session, &db).await?;
     if let Some(unknown) = options.only.iter().find(|o| plan.target(o).is_none()) {
-        let names: Vec<&str> = plan.targets.iter().map(|t| t.table.as_str()).collect();
-        anyhow::bail!("the plan has no target `{unknown}`; it has {}", names.join(", "));
+        return Err(no_target(&plan, unknown));
     }
     let pass = Pass {
         db: &db,

@@ -57,6 +57,16 @@ pub async fn store(
     Ok(matched == 1)
 }
 
+/// Nothing is proved any more: the source is begun anew, as at the first start.
+pub async fn forget(session: &mut Session, db: &Database, source: &str) -> Result<(), DbError> {
+    let sql = format!(
+        "UPDATE {} SET position = NULL, applied_at = NULL, waits_for = NULL WHERE source = {}",
+        db.control_table("applied"),
+        quote::text(source)
+    );
+    session.execute(&sql).await.map(drop)
+}
+
 /// Says where the fence stands, for whoever waits.
 pub async fn note(
     session: &mut Session,

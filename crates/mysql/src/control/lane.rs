@@ -74,9 +74,22 @@ pub async fn reincarnate(
     lanes: &[(String, String)],
     count: u32,
 ) -> Result<(), DbError> {
+    session.begin().await?;
+    renew(session, db, source, incarnation, lanes, count).await?;
+    session.commit().await
+}
+
+/// The same inside the caller's transaction.
+pub async fn renew(
+    session: &mut Session,
+    db: &Database,
+    source: &str,
+    incarnation: u64,
+    lanes: &[(String, String)],
+    count: u32,
+) -> Result<(), DbError> {
     let (lane, reader, applied) =
         (db.control_table("lane"), db.control_table("reader"), db.control_table("applied"));
-    session.begin().await?;
     session.rows(&format!("SELECT lane FROM {lane} ORDER BY target, lane FOR UPDATE")).await?;
     session.execute(&format!("DELETE FROM {lane}")).await?;
     for (target, topic) in lanes {
@@ -96,6 +109,6 @@ pub async fn reincarnate(
         .execute(&format!(
             "INSERT INTO {reader} (source, position) SELECT {source}, position FROM {applied} WHERE source = {source} ON DUPLICATE KEY UPDATE epoch = epoch + 1, position = VALUES(position)"
         ))
-        .await?;
-    session.commit().await
+        .await
+        .map(drop)
 }

@@ -1,0 +1,17 @@
+//! The contract of the command line: data on stdout, messages on stderr, exit codes 0 yes, 1 no, 2 no answer.
+
+#[path = "support/answer.rs"]
+mod answer;
+#[path = "cli/answers.rs"]
+mod answers;
+#[path = "cli/life.rs"]
+mod life;
+#[path = "support/schema.rs"]
+mod schema;
+#[path = "cli/settings.rs"]
+mod settings;
+#[path = "support/small.rs"]
+mod small;
+mod support;
+
+use answer::{Answer, ask, both, json, refuses};
