@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Runs every benchmark: each is a folder of bench/ with a program `run`.
+# The benchmarks, side by side in one run; bench/README.md says what they measure and how to read them.
+# BENCH_ROWS (300000), BENCH_CHANGES (100000), BENCH_ROUNDS (3), BENCH_ONLY (backfill,stream,latency,memory) and others change it.
+# CROSSFADE_BIN names another program to measure; then only the benchmark itself is built.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:$HOME/.cargo/bin
-found=
-for run in bench/*/run; do
-  [ -x "$run" ] || continue
-  found=yes
-  echo "--- ${run%/run}"
-  "$run"
-done
-[ -n "$found" ] || { echo "bench/ has no benchmark yet" >&2; exit 1; }
+
+packages=(--package bench)
+[ -n "${CROSSFADE_BIN:-}" ] || packages+=(--package crossfade)
+echo "building (the first time takes some minutes) …" >&2
+cargo build --release --locked --quiet "${packages[@]}" --bins
+exec "${CARGO_TARGET_DIR:-target}/release/bench"
