@@ -57,6 +57,13 @@ impl DbError {
             sqlx::Error::Tls(e) => Self::new(doing, Class::Connection, format!("TLS: {e}")),
             // A protocol error leaves the connection at an unknown place.
             sqlx::Error::Protocol(e) => Self::new(doing, Class::Connection, format!("protocol: {e}")),
+            // MySQL's caching_sha2_password sends the password itself, which is for encrypted connections only.
+            sqlx::Error::Configuration(e) if e.to_string().contains("RSA") => Self::new(
+                doing,
+                Class::Connection,
+                "this account's way to log in (caching_sha2_password) needs TLS: add ssl-mode=required, or better \
+                 ssl-mode=verify-identity&ssl-ca=…, to the URL",
+            ),
             sqlx::Error::Configuration(e) => {
                 Self::new(doing, Class::Connection, format!("configuration: {e}"))
             }

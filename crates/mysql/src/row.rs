@@ -66,6 +66,8 @@ impl Row {
             _ if column.is_integer() && column.is_unsigned() => self.u64(i)?.map(Cell::UInt),
             _ if column.is_integer() => self.i64(i)?.map(Cell::Int),
             "double" => self.f64(i)?.map(Cell::Double),
+            // Six digits are all that the text has of it.
+            "float" => self.parse::<f32>(i, "a number")?.map(|n| Cell::Double(n.into())),
             "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "bit" | "geometry"
             | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
             | "geometrycollection" => Some(Cell::Bytes(bytes.to_vec())),
