@@ -5,7 +5,7 @@
 
 use std::any::TypeId;
 
-use sqlparser::ast::{Expr, Query, SetExpr};
+use sqlparser::ast::{Expr, Query, Select, SelectItem, SetExpr, Value};
 use sqlparser::dialect::{Dialect, MySqlDialect};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, Tokenizer, TokenizerError};
@@ -33,27 +33,47 @@ impl Fault {
 
 /// The deepest nesting of expressions.
 const DEPTH: usize = 40;
+/// The same with fragments put in, which are deep themselves and may nest.
+const PRINTED_DEPTH: usize = 400;
 
 /// Parses one expression.
 pub fn expression(text: &str) -> Result<Expr, Fault> {
-    whole(text, |parser| parser.parse_expr())
+    whole(text, DEPTH, |parser| parser.parse_expr())
 }
 
 /// Parses one SELECT.
 pub fn select(text: &str) -> Result<Query, Fault> {
-    let query = whole(text, |parser| parser.parse_query())?;
+    let query = whole(text, DEPTH, |parser| parser.parse_query())?;
     match query.body.as_ref() {
         SetExpr::Select(_) => Ok(*query),
         _ => Err(Fault::new(START, "a single SELECT stands here")),
     }
 }
 
+/// Does the printed tree read as the same text again? The parser has corners where it does not; nothing that stands in
+/// one of them goes to the server.
+pub fn is_printable(tree: &Expr) -> bool {
+    let text = tree.to_string();
+    whole(&text, PRINTED_DEPTH, |parser| parser.parse_expr()).is_ok_and(|again| again.to_string() == text)
+}
+
+/// The same for a SELECT, whatever it projects.
+pub fn is_printable_select(select: &Select) -> bool {
+    let one = SelectItem::UnnamedExpr(Expr::value(Value::Number("1".into(), false)));
+    let text = Select { projection: vec![one], ..select.clone() }.to_string();
+    whole(&text, PRINTED_DEPTH, |parser| parser.parse_query()).is_ok_and(|again| again.to_string() == text)
+}
+
 const START: Place = Place { line: 1, column: 1 };
 
-fn whole<T>(text: &str, parse: impl FnOnce(&mut Parser) -> Result<T, ParserError>) -> Result<T, Fault> {
+fn whole<T>(
+    text: &str,
+    depth: usize,
+    parse: impl FnOnce(&mut Parser) -> Result<T, ParserError>,
+) -> Result<T, Fault> {
     let tokens = Tokenizer::new(&PlainBackslash, text).tokenize_with_location().map_err(unreadable)?;
     let mysql = MySqlDialect {};
-    let mut parser = Parser::new(&mysql).with_recursion_limit(DEPTH).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(&mysql).with_recursion_limit(depth).with_tokens_with_locations(tokens);
     let tree = parse(&mut parser).map_err(|e| not_understood(&e))?;
     let rest = parser.peek_token();
     match rest.token {

@@ -6,7 +6,8 @@ use crate::catalog::{Catalog, Column};
 use crate::checked::{Entity, Policy, RouteBy, Target, TargetKind, Watched};
 use crate::resolve::Reads;
 
-/// Deferred targets are not run, so that they read nothing; the keys of entities are read whether or not a target does.
+/// Deferred targets count: whether they run is decided after the checks. The keys of entities are read whether or not a
+/// target does.
 pub fn watched(
     targets: &[(Target, Reads)],
     entities: &[Entity],
@@ -18,7 +19,7 @@ pub fn watched(
     for entity in entities {
         read.entry(entity.table.clone()).or_default();
     }
-    for (target, reads) in targets.iter().filter(|(t, _)| t.defer.is_none()) {
+    for (target, reads) in targets {
         for (table, columns) in reads {
             read.entry(table.clone()).or_default().extend(columns.iter().cloned());
         }

@@ -52,6 +52,7 @@ async fn only_keys_and_route_columns_are_published() {
             "audit_logs.action",
             "delays.request_id",
             "legal_holds.audit_log_id",
+            "slas.process_step_id",
         ]
     );
     assert_eq!(plan.watched["users"].fill, ["active"]);

@@ -8,7 +8,7 @@ use crate::access;
 use crate::catalog::{Column, Table};
 use crate::checked::{self, Policy, Reference, TargetColumn, TargetKind};
 use crate::kind::{Kind, hides_index};
-use crate::parse;
+use crate::parse::{self, Fault};
 use crate::place::{Located, Place};
 use crate::problem::did_you_mean;
 use crate::raw::{self, Sql};
@@ -129,6 +129,13 @@ impl Board<'_, '_, '_> {
         let mut faults = self.resolver.take_faults();
         if faults.is_empty() {
             faults = access::check_expr(&resolved, self.resolver);
+        }
+        if faults.is_empty() && !parse::is_printable(&resolved) {
+            let fault = Fault::new(
+                START,
+                "the expression does not read the same when it is printed with its fragments put in",
+            );
+            faults.push(fault.help("write it another way, such as = and OR instead of IN ((SELECT …), …)"));
         }
         let kind = Kind::of(&resolved, self.resolver);
         self.resolver.close();
@@ -258,3 +265,5 @@ pub(super) fn of_scope(scope: &checked::ScopeColumn, table: &Table, desk: &Desk<
         in_primary_key: table.primary_key.contains(&column.name),
     })
 }
+
+const START: Place = Place { line: 1, column: 1 };

@@ -189,6 +189,9 @@ impl Draft<'_, '_> {
             faults = access::check_query(&query, &resolver);
         }
         let SetExpr::Select(select) = query.body.as_ref() else { return None };
+        if faults.is_empty() && !parse::is_printable(&Expr::Subquery(Box::new(query.clone()))) {
+            faults.push(Fault::new(START, "the look-up does not read the same when it is printed"));
+        }
         let projected: Vec<&Expr> = select
             .projection
             .iter()

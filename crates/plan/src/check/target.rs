@@ -199,7 +199,13 @@ fn read_by_index(
     }
     let known: BTreeSet<String> =
         scope.iter().filter_map(|s| as_column(&s.source)).map(|(alias, _)| alias.to_string()).collect();
-    let faults = access::check_rows(rows, &known, resolver);
+    let mut faults = access::check_rows(rows, &known, resolver);
+    if faults.is_empty() && !parse::is_printable_select(rows) {
+        faults.push(Fault::new(
+            START,
+            "the rows do not read the same when they are printed with their fragments put in",
+        ));
+    }
     report.faults(&Text::of(sql), faults);
 }
 
@@ -436,3 +442,5 @@ fn sync(written: &raw::Target, at: Place, report: &mut Report<'_>) -> checked::S
         _ => Sync::Stream,
     }
 }
+
+const START: Place = Place { line: 1, column: 1 };

@@ -48,12 +48,7 @@ impl Resolver<'_> {
                 high: self.boxed(high),
             },
             Expr::InList { expr, list, negated } => {
-                let list = self.all(list);
-                if list.iter().any(|item| matches!(item, Expr::Subquery(_))) {
-                    return self
-                        .refuse(e, "a SELECT among the values of IN (…): compare with it by = and OR");
-                }
-                Expr::InList { expr: self.boxed(expr), list, negated: *negated }
+                Expr::InList { expr: self.boxed(expr), list: self.all(list), negated: *negated }
             }
             Expr::InSubquery { expr, subquery, negated } => Expr::InSubquery {
                 expr: self.boxed(expr),
