@@ -1,0 +1,51 @@
+//! `crossfade up` is killed under load, again and again; nothing is lost and nothing is wrong.
+
+mod support;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use support::{Deployment, phase2};
+use testkit::churn::{Churn, ChurnOptions};
+use testkit::oracle::{self, MapSnapshot, Options};
+use testkit::sample;
+use testkit::servers::Mariadb;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_process_goes_on_where_it_was_proved_to_be() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let schemas = server.schemas("restart").await?;
+    sample::load(&schemas.url, 0.03, 21).await?;
+    let deployment = Deployment::new(schemas.clone(), phase2());
+    let options = ChurnOptions { sessions: 4, rate: 120.0, seed: 21, ..Default::default() };
+    let churn = Churn::start(&schemas.url, options).await?;
+    let mut maps = None;
+    // The first kill falls into the backfill, the others into the stream.
+    for transactions in [60, 300, 500] {
+        let mut up = deployment.start(&["up"])?;
+        let committed = || churn.counters.tally().committed;
+        testkit::wait::until("the application to go on", Duration::from_secs(60), async || {
+            let n = committed();
+            if n >= transactions { Ok(()) } else { Err(format!("{n} of {transactions} transactions")) }
+        })
+        .await?;
+        support::kill(&mut up).await?;
+        if maps.is_none() {
+            maps = Some(MapSnapshot::take(&schemas.url).await?);
+        }
+    }
+    let mut up = deployment.start(&["up"])?;
+    let report = churn.stop().await?;
+    deployment.yes(&["backfill"]).await?;
+    deployment.yes(&["wait", "--timeout", "120s"]).await?;
+    deployment.yes(&["verify", "--once"]).await?;
+    deployment.yes(&["wait", "--timeout", "60s"]).await?;
+    let options = Options { ledger: Some(report.ledger), ..Options::default() };
+    oracle::expect_none(&schemas.url, &schemas.control, &options).await?;
+    if let Some(maps) = maps {
+        let broken = maps.broken_by(&schemas.url).await?;
+        assert!(broken.is_empty(), "a mapping changed: {broken:?}");
+    }
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
