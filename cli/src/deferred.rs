@@ -54,7 +54,8 @@ pub async fn run(settings: &Settings, only: &[String], format: Format) -> anyhow
         let (mut rows, mut exceptions) = (0, Vec::new());
         let mut low: Option<Key> = None;
         loop {
-            let high = chunk::boundary(&mut session, &plan.schema, &sql.scope_table(), low.as_ref(), SIZE).await?;
+            let high =
+                chunk::boundary(&mut session, &plan.schema, &sql.scope_table(), low.as_ref(), SIZE).await?;
             let range = Range { low: low.take(), high: high.clone() };
             let (staged, found) = apply::survey(&mut session, &sql, Scopes::Range(&range)).await?;
             rows += staged;

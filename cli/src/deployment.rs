@@ -12,7 +12,11 @@ use plan::quote;
 use service::{BusChoice, Context, Settings};
 
 /// Reads the plan's folder and checks it against the live schema. All problems at once, each with its place.
-pub async fn checked_plan(settings: &Settings, session: &mut Session, db: &Database) -> anyhow::Result<Checked> {
+pub async fn checked_plan(
+    settings: &Settings,
+    session: &mut Session,
+    db: &Database,
+) -> anyhow::Result<Checked> {
     let raw = plan::load(&settings.plan).map_err(|p| anyhow::anyhow!("{}", p.render()))?;
     let catalog = mysql::catalog::load(session, db.schema()).await?;
     plan::check(&raw, &catalog, &settings.params).map_err(|p| anyhow::anyhow!("{}", p.render()))
@@ -58,7 +62,9 @@ pub async fn create(settings: &Settings) -> anyhow::Result<Context> {
 /// Joins a deployment that stands, with a service's own rights.
 pub async fn join(settings: &Settings) -> anyhow::Result<Context> {
     if matches!(settings.bus, BusChoice::InProcess) {
-        bail!("a single service needs a bus that others reach: --bus kafka://host:port (`crossfade up` runs all five in one process without one)");
+        bail!(
+            "a single service needs a bus that others reach: --bus kafka://host:port (`crossfade up` runs all five in one process without one)"
+        );
     }
     let db = settings.database();
     let mut session = db.session().await?;
@@ -66,13 +72,16 @@ pub async fn join(settings: &Settings) -> anyhow::Result<Context> {
     let stored = mysql::catalog::stored(&mut session, db.control()).await;
     let catalog = match stored {
         Ok(Some(catalog)) => catalog,
-        Ok(None) => bail!("the control schema `{}` holds no catalog: run `crossfade topics --create`", db.control()),
+        Ok(None) => {
+            bail!("the control schema `{}` holds no catalog: run `crossfade topics --create`", db.control())
+        }
         Err(e) if e.class == mysql::Class::Missing => {
             bail!("there is no control schema `{}`: run `crossfade topics --create` first", db.control())
         }
         Err(e) => return Err(e.into()),
     };
-    let plan = plan::check(&raw, &catalog, &settings.params).map_err(|p| anyhow::anyhow!("{}", p.render()))?;
+    let plan =
+        plan::check(&raw, &catalog, &settings.params).map_err(|p| anyhow::anyhow!("{}", p.render()))?;
     mysql::check_control(&mut session, db.control(), &settings.deployment(&plan.digest)).await?;
     let Some(before) = applied::read(&mut session, &db, &settings.source).await? else {
         bail!("source `{}` has no lanes yet: run `crossfade topics --create` first", settings.source);
@@ -123,7 +132,8 @@ pub async fn recover(settings: &Settings) -> anyhow::Result<usize> {
     session.begin().await?;
     // Without a proved position the reader begins at the present, as at the first start.
     applied::forget(&mut session, &db, &settings.source).await?;
-    lane::renew(&mut session, &db, &settings.source, incarnation, &target_topics(&context), context.lanes).await?;
+    lane::renew(&mut session, &db, &settings.source, incarnation, &target_topics(&context), context.lanes)
+        .await?;
     for table in ["pass", "verdict"] {
         session.execute(&format!("DELETE FROM {}", db.control_table(table))).await?;
     }
@@ -176,19 +186,23 @@ fn in_process(context: &Context) -> InProcess {
     let (topics, groups) =
         (context.topics.clone(), ["mapper", "id-mapper", "writer"].map(|s| (s, context.group(s))));
     let prefix = |kind: &str| format!("{}.{}.{kind}.", topics.prefix(), topics.incarnation());
-    let of_kind = [("mapper", prefix("changes")), ("id-mapper", prefix("mapped")), ("writer", prefix("writes"))];
+    let of_kind =
+        [("mapper", prefix("changes")), ("id-mapper", prefix("mapped")), ("writer", prefix("writes"))];
     InProcess::new(Limits::default(), move |topic| {
         of_kind
             .iter()
             .filter(|(_, prefix)| topic.starts_with(prefix))
-            .filter_map(|(service, _)| groups.iter().find(|(s, _)| s == service).map(|(_, group)| group.clone()))
+            .filter_map(|(service, _)| {
+                groups.iter().find(|(s, _)| s == service).map(|(_, group)| group.clone())
+            })
             .collect()
     })
 }
 
 /// Every topic of the deployment, with its partitions.
 pub fn topic_specs(context: &Context) -> Vec<bus::TopicSpec> {
-    let all = context.changes_topics().into_iter().chain(context.mapped_topics()).chain(context.writes_topics());
+    let all =
+        context.changes_topics().into_iter().chain(context.mapped_topics()).chain(context.writes_topics());
     all.map(|name| bus::TopicSpec { name, partitions: context.lanes }).collect()
 }
 
@@ -310,7 +324,13 @@ fn orders(plan: &Checked, include_deferred: bool) -> impl Iterator<Item = Order<
 }
 
 impl Order<'_> {
-    async fn place(&self, session: &mut Session, db: &Database, schema: &str, reason: &str) -> anyhow::Result<()> {
+    async fn place(
+        &self,
+        session: &mut Session,
+        db: &Database,
+        schema: &str,
+        reason: &str,
+    ) -> anyhow::Result<()> {
         let row = session
             .row(&format!(
                 "SELECT table_rows FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",

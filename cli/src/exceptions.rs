@@ -139,7 +139,12 @@ async fn list(session: &mut Session, db: &Database, select: &Select, format: For
     Ok(Exit::Yes)
 }
 
-async fn again(session: &mut Session, db: &Database, select: &Select, format: Format) -> anyhow::Result<Exit> {
+async fn again(
+    session: &mut Session,
+    db: &Database,
+    select: &Select,
+    format: Format,
+) -> anyhow::Result<Exit> {
     let rows = session
         .rows(&format!(
             "SELECT DISTINCT target_table, scope FROM {} WHERE {} LIMIT {}",

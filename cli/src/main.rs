@@ -176,8 +176,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
                 true => deployment::create(&settings).await?,
                 false => deployment::join(&settings).await?,
             };
-            let names: Vec<String> =
-                deployment::topic_specs(&context).into_iter().map(|t| t.name).collect();
+            let names: Vec<String> = deployment::topic_specs(&context).into_iter().map(|t| t.name).collect();
             output::print(format, &json!({ "schema_version": 1, "topics": names }), |_| names.join("\n"))?;
             Ok(Exit::Yes)
         }
@@ -192,7 +191,10 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Recover => {
             let passes = deployment::recover(&settings).await?;
             output::say(format, &json!({ "schema_version": 1, "passes": passes }), || {
-                format!("source `{}` begins at the present; {passes} passes are ordered; now start it again", settings.source)
+                format!(
+                    "source `{}` begins at the present; {passes} passes are ordered; now start it again",
+                    settings.source
+                )
             })?;
             Ok(Exit::Yes)
         }
@@ -234,7 +236,9 @@ async fn up(settings: &Settings) -> anyhow::Result<Exit> {
             && !stop.is_cancelled()
         {
             let took = began.elapsed().as_secs_f64();
-            eprintln!("backfill done: {scanned} scopes scanned, {changed} rows changed, {took:.1} s; the stream goes on");
+            eprintln!(
+                "backfill done: {scanned} scopes scanned, {changed} rows changed, {took:.1} s; the stream goes on"
+            );
         }
     });
     let ended = services::run(&services::Name::ALL, context, settings, &shutdown).await;

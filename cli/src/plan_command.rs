@@ -65,7 +65,8 @@ async fn check(settings: &Settings, format: Format) -> anyhow::Result<Exit> {
     match checked {
         Ok(plan) => {
             let targets: Vec<&str> = plan.targets.iter().map(|t| t.table.as_str()).collect();
-            let answer = json!({ "schema_version": 1, "ok": true, "targets": targets, "digest": plan.digest });
+            let answer =
+                json!({ "schema_version": 1, "ok": true, "targets": targets, "digest": plan.digest });
             output::print(format, &answer, |_| format!("the plan is right: {} targets", targets.len()))?;
             Ok(Exit::Yes)
         }
@@ -108,7 +109,11 @@ async fn init(settings: &Settings, options: &Init) -> anyhow::Result<Exit> {
     std::fs::create_dir_all(&options.into)?;
     for (name, text) in files {
         let path = options.into.join(&name);
-        anyhow::ensure!(!path.exists(), "{} exists already: choose another folder with --into", path.display());
+        anyhow::ensure!(
+            !path.exists(),
+            "{} exists already: choose another folder with --into",
+            path.display()
+        );
         std::fs::write(&path, text)?;
         eprintln!("wrote {}", path.display());
     }

@@ -50,12 +50,8 @@ pub async fn run(settings: &Settings, options: &Options, format: Format) -> anyh
         return Ok(Exit::Yes);
     }
     let checks = checks(settings, &plan, &catalog).await?;
-    let report = Report {
-        schema_version: 1,
-        ok: passes(&checks),
-        namespace: settings.namespace.to_string(),
-        checks,
-    };
+    let report =
+        Report { schema_version: 1, ok: passes(&checks), namespace: settings.namespace.to_string(), checks };
     output::print(format, &report, |r| {
         let lines = r.checks.iter().map(|c| {
             let sign = match (c.ok, c.severity) {
@@ -64,7 +60,8 @@ pub async fn run(settings: &Settings, options: &Options, format: Format) -> anyh
                 (false, Severity::Warn) => "warn",
                 (false, Severity::Info) => "info",
             };
-            let mend = if c.ok || c.mend.is_empty() { String::new() } else { format!("\n       mend: {}", c.mend) };
+            let mend =
+                if c.ok || c.mend.is_empty() { String::new() } else { format!("\n       mend: {}", c.mend) };
             format!("{sign} {}: {} (expected {}){mend}", c.setting, c.actual, c.expected)
         });
         let text = lines.collect::<Vec<_>>().join("\n");

@@ -28,7 +28,10 @@ pub async fn watch(db: &Database, stop: &CancellationToken) -> anyhow::Result<(u
         };
         let scanned: u64 = passes.iter().map(|p| p.scanned).sum();
         let changed: u64 = passes.iter().map(|p| p.changed).sum();
-        let total: u64 = passes.iter().map(|p| if p.state == "done" { p.scanned } else { p.estimate.max(p.scanned) }).sum();
+        let total: u64 = passes
+            .iter()
+            .map(|p| if p.state == "done" { p.scanned } else { p.estimate.max(p.scanned) })
+            .sum();
         let running = passes.iter().find(|p| p.state != "done");
         if let Some(bar) = &bar {
             bar.set_length(total);
@@ -36,7 +39,9 @@ pub async fn watch(db: &Database, stop: &CancellationToken) -> anyhow::Result<(u
             bar.set_message(running.map(|p| p.target.clone()).unwrap_or_default());
         }
         if last_line.elapsed() > LINE_EVERY
-            && let Some(why) = stalled(db, &mut session, passes.is_empty(), running.is_some() && scanned == last_scanned).await
+            && let Some(why) =
+                stalled(db, &mut session, passes.is_empty(), running.is_some() && scanned == last_scanned)
+                    .await
         {
             match &bar {
                 Some(bar) => bar.set_message(why),
@@ -46,7 +51,10 @@ pub async fn watch(db: &Database, stop: &CancellationToken) -> anyhow::Result<(u
         } else if let Some(running) = running.filter(|_| bar.is_none() && last_line.elapsed() > LINE_EVERY) {
             let rate = scanned as f64 / began.elapsed().as_secs_f64();
             let eta = total.saturating_sub(scanned) as f64 / rate.max(1.0);
-            eprintln!("backfill: {} ({scanned} of about {total} scopes, {rate:.0}/s, ETA {eta:.0} s)", running.target);
+            eprintln!(
+                "backfill: {} ({scanned} of about {total} scopes, {rate:.0}/s, ETA {eta:.0} s)",
+                running.target
+            );
             last_line = Instant::now();
             last_scanned = scanned;
         }
@@ -64,7 +72,12 @@ pub async fn watch(db: &Database, stop: &CancellationToken) -> anyhow::Result<(u
 }
 
 /// Why nothing moves, if nothing does.
-async fn stalled(db: &Database, session: &mut Option<Session>, none: bool, still: bool) -> Option<&'static str> {
+async fn stalled(
+    db: &Database,
+    session: &mut Option<Session>,
+    none: bool,
+    still: bool,
+) -> Option<&'static str> {
     if none {
         return Some("no pass is ordered yet: does `crossfade up` run?");
     }

@@ -35,7 +35,12 @@ impl Name {
 const DRAIN: Duration = Duration::from_secs(15);
 
 /// Runs these services until a signal, or until one of them must not go on. The first error is the answer.
-pub async fn run(names: &[Name], context: Context, settings: &Settings, shutdown: &Shutdown) -> anyhow::Result<()> {
+pub async fn run(
+    names: &[Name],
+    context: Context,
+    settings: &Settings,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
     let health = Health::default();
     if let Some(address) = settings.listen {
         let bound = health.serve(address, shutdown.token()).await?;
@@ -145,7 +150,10 @@ fn start(name: Name, context: Context, settings: &Settings, stop: CancellationTo
         }
         Name::Verifier => {
             let pace = verifier::app::Pace { interval: settings.verify_every, share: 0.05 };
-            (says(|| serde_json::json!({})), Box::pin(async move { Ok(verifier::run(context, pace, stop).await?) }))
+            (
+                says(|| serde_json::json!({})),
+                Box::pin(async move { Ok(verifier::run(context, pace, stop).await?) }),
+            )
         }
     }
 }

@@ -85,7 +85,10 @@ async fn read(session: &mut Session, db: &Database, source: &str) -> Result<Stat
             count: r.u64(3)?.unwrap_or_default(),
         });
     }
-    let sql = format!("SELECT verdict FROM {} WHERE target = '' AND expires_at > NOW(6)", db.control_table("verdict"));
+    let sql = format!(
+        "SELECT verdict FROM {} WHERE target = '' AND expires_at > NOW(6)",
+        db.control_table("verdict")
+    );
     let verdict = session.row(&sql).await?;
     let mut services = Vec::new();
     let sql = format!(
@@ -154,15 +157,24 @@ fn text(s: &Status) -> String {
             p.eta_seconds.map(|e| format!("{e:.0} s")).unwrap_or_default(),
         ]
     });
-    out += &output::table(&["target", "kind", "reason", "state", "scanned", "changed", "rows/s", "ETA"], rows.collect());
+    out += &output::table(
+        &["target", "kind", "reason", "state", "scanned", "changed", "rows/s", "ETA"],
+        rows.collect(),
+    );
     out.push('\n');
     if !s.exceptions.is_empty() {
-        let rows = s.exceptions.iter().map(|c| vec![c.target.clone(), c.kind.clone(), c.reason.clone(), c.count.to_string()]);
+        let rows = s
+            .exceptions
+            .iter()
+            .map(|c| vec![c.target.clone(), c.kind.clone(), c.reason.clone(), c.count.to_string()]);
         out += &output::table(&["target", "kind", "reason", "open"], rows.collect());
         out.push('\n');
     }
     for service in &s.services {
-        out += &format!("{} {}: {}, seen {:.0} s ago\n", service.name, service.instance, service.state, service.seen_seconds_ago);
+        out += &format!(
+            "{} {}: {}, seen {:.0} s ago\n",
+            service.name, service.instance, service.state, service.seen_seconds_ago
+        );
     }
     out + &format!("verdict: {}\n", s.verdict.as_deref().unwrap_or("unknown"))
 }

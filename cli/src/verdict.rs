@@ -20,9 +20,10 @@ pub async fn run(db: &Database, target: Option<&str>, format: Format) -> anyhow:
     };
     let mut body = match &row {
         None => unknown("no verification pass has ended yet", "`crossfade verify --once`"),
-        Some(row) if row.bool(3)?.unwrap_or(true) => {
-            unknown("the last verdict has expired: nobody has looked since", "is the verifier running? `crossfade verify --once`")
-        }
+        Some(row) if row.bool(3)?.unwrap_or(true) => unknown(
+            "the last verdict has expired: nobody has looked since",
+            "is the verifier running? `crossfade verify --once`",
+        ),
         Some(row) => serde_json::from_str(row.text(0)?.unwrap_or_default())?,
     };
     if let (Some(row), Some(body)) = (&row, body.as_object_mut()) {
@@ -79,11 +80,17 @@ pub fn show(body: &Value, format: Format) -> anyhow::Result<()> {
         for (target, reason) in own.chain(of_targets) {
             let part = |key: &str| reason[key].as_str().unwrap_or_default().to_string();
             let of = if target.is_empty() { String::new() } else { format!("{target}: ") };
-            text += &format!("- {of}{}: {}. Next: {}\n", part("criterion"), part("detail"), part("next_step"));
+            text +=
+                &format!("- {of}{}: {}. Next: {}\n", part("criterion"), part("detail"), part("next_step"));
         }
         for d in body["deferred"].as_array().into_iter().flatten() {
             let part = |key: &str| d[key].as_str().unwrap_or_default().to_string();
-            text += &format!("- {} is deferred until {}: {}\n", part("target"), part("review_by"), part("reason"));
+            text += &format!(
+                "- {} is deferred until {}: {}\n",
+                part("target"),
+                part("review_by"),
+                part("reason")
+            );
         }
         text
     })

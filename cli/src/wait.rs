@@ -48,7 +48,10 @@ pub async fn run(db: &Database, source: &str, timeout: Duration, format: Format)
     };
     output::print(format, &answer, |a| match &a.waits_for {
         None if a.parked > 0 => {
-            format!("applied up to {}, except {} parked scopes (`crossfade exceptions list`)", a.position, a.parked)
+            format!(
+                "applied up to {}, except {} parked scopes (`crossfade exceptions list`)",
+                a.position, a.parked
+            )
         }
         None => format!("applied up to {}", a.position),
         Some(at) => format!("not applied up to {} after {:.0} s: it waits for {at}", a.position, a.seconds),
@@ -57,7 +60,10 @@ pub async fn run(db: &Database, source: &str, timeout: Duration, format: Format)
 }
 
 async fn count(session: &mut Session, db: &Database, condition: &str) -> Result<u64, DbError> {
-    let sql = format!("SELECT COUNT(*) FROM {} WHERE closed_at IS NULL AND {condition}", db.control_table("exceptions"));
+    let sql = format!(
+        "SELECT COUNT(*) FROM {} WHERE closed_at IS NULL AND {condition}",
+        db.control_table("exceptions")
+    );
     Ok(session.row(&sql).await?.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
 }
 
@@ -76,18 +82,25 @@ async fn blocked(
     if !now.position.as_ref().is_some_and(|p| p.reaches(position)) {
         let seconds = now.age_seconds.unwrap_or(f64::INFINITY);
         let stage = now.waits_for.unwrap_or_else(|| "cdc-reader".into());
-        let silent = if seconds > 10.0 { " (nothing has been proved for a while: do the services run?)" } else { "" };
+        let silent =
+            if seconds > 10.0 { " (nothing has been proved for a while: do the services run?)" } else { "" };
         return Ok(Some(format!("{stage}{silent}")));
     }
     let passes = pass::all(session, db, "state <> 'done'").await?;
     if let Some(pass) = passes.first() {
-        return Ok(Some(format!("the pass over {} ({} of about {} scopes)", pass.target, pass.scanned, pass.estimate)));
+        return Ok(Some(format!(
+            "the pass over {} ({} of about {} scopes)",
+            pass.target, pass.scanned, pass.estimate
+        )));
     }
     let since = match asked {
         Some(time) => time.clone(),
         None => {
             let row = session.row("SELECT CAST(NOW(6) AS CHAR)").await?;
-            let time = row.map(|r| r.text(0).map(|t| t.unwrap_or_default().to_string())).transpose()?.unwrap_or_default();
+            let time = row
+                .map(|r| r.text(0).map(|t| t.unwrap_or_default().to_string()))
+                .transpose()?
+                .unwrap_or_default();
             asked.insert(time).clone()
         }
     };

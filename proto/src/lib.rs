@@ -56,7 +56,10 @@ fn row(cells: &[Cell]) -> wire::Row {
 }
 
 fn cause(c: &Cause) -> wire::Cause {
-    wire::Cause { position: c.position.as_ref().map(ToString::to_string).unwrap_or_default(), time_ms: c.time_ms }
+    wire::Cause {
+        position: c.position.as_ref().map(ToString::to_string).unwrap_or_default(),
+        time_ms: c.time_ms,
+    }
 }
 
 fn cause_of(c: Option<wire::Cause>) -> Result<Cause, RecordError> {

@@ -25,7 +25,9 @@ impl Fold {
         match (data_type, collation) {
             ("tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "date" | "year", _) => Fold::Exact,
             ("binary" | "varbinary", _) => Fold::Exact,
-            ("char" | "varchar", Some(c)) if c.ends_with("_nopad_bin") || c == "utf8mb4_0900_bin" => Fold::Exact,
+            ("char" | "varchar", Some(c)) if c.ends_with("_nopad_bin") || c == "utf8mb4_0900_bin" => {
+                Fold::Exact
+            }
             ("char" | "varchar", Some(c)) if c.ends_with("_bin") => Fold::Padded,
             ("char" | "varchar", Some("ascii_general_ci")) => Fold::AsciiInsensitive,
             _ => Fold::Unspread,
@@ -51,6 +53,14 @@ impl Fold {
         if self == Fold::AsciiInsensitive {
             out[at..].make_ascii_uppercase();
         }
+    }
+
+    /// The folded form of a key for look-ups in memory and in the control schema. A column that cannot be folded counts as
+    /// it is spelled, so two spellings of one key are two entries, and both are looked at.
+    pub fn spelled(folds: &[Fold], key: &Key) -> Vec<u8> {
+        let exact: Vec<Fold> =
+            folds.iter().map(|f| if *f == Fold::Unspread { Fold::Exact } else { *f }).collect();
+        Fold::key(&exact, key)
     }
 
     /// The folded form of a whole key; columns are separated so that `("a","b")` differs from `("ab","")`.
@@ -99,10 +109,7 @@ mod tests {
     #[test]
     fn signed_and_unsigned_forms_of_a_number_are_one() {
         let folds = [Fold::Exact];
-        assert_eq!(
-            Fold::key(&folds, &Key(vec![Cell::Int(7)])),
-            Fold::key(&folds, &Key(vec![Cell::UInt(7)]))
-        );
+        assert_eq!(Fold::key(&folds, &Key(vec![Cell::Int(7)])), Fold::key(&folds, &Key(vec![Cell::UInt(7)])));
     }
 
     #[test]

@@ -28,10 +28,9 @@ impl Position {
 
     /// Everything that `other` covers is covered here too.
     pub fn reaches(&self, other: &Position) -> bool {
-        other
-            .domains
-            .iter()
-            .all(|(domain, theirs)| self.domains.get(domain).is_some_and(|mine| mine.sequence >= theirs.sequence))
+        other.domains.iter().all(|(domain, theirs)| {
+            self.domains.get(domain).is_some_and(|mine| mine.sequence >= theirs.sequence)
+        })
     }
 
     /// Takes the further one in every domain.

@@ -1,4 +1,5 @@
 //! What a plan is refused for, and what the refusal says. Each case is one file; all answers stand in one snapshot.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -195,10 +196,13 @@ async fn a_refusal_says_what_where_and_how_to_mend_it() {
     insta::assert_snapshot!("errors", answers);
 }
 
+/// A name, `plan.yaml`, and the values of parameters.
+type Settings = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 #[tokio::test]
 async fn settings_are_checked_too() {
     let (_, catalog) = catalog("plan_settings_errors", SCHEMA).await;
-    let cases: &[(&str, &str, &[(&str, &str)])] = &[
+    let cases: &[Settings] = &[
         ("another version", "version: 2\n", &[]),
         ("no settings", "", &[]),
         ("an entity that is no table", "version: 1\nentities: { usrs: {} }\n", &[]),

@@ -1,4 +1,5 @@
 //! The shipped plan against the schema it was written for, on a real server.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

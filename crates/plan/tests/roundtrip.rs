@@ -1,5 +1,6 @@
 //! What the checks let through is printed and parsed again: it must be the same tree, whatever literals and names stand
 //! in it. So what the server gets is what was checked.
+#![allow(clippy::unwrap_used)]
 
 use plan::Parameters;
 use plan::catalog::{Catalog, Column, Flavour, Index, Table};

@@ -21,7 +21,11 @@ pub fn namespace(context: &Context, entity: &Entity) -> Namespace {
     Namespace::of(context.namespace, &entity.table)
 }
 
-pub async fn run(context: Context, metrics: Arc<Metrics>, stop: CancellationToken) -> Result<(), IdMapperError> {
+pub async fn run(
+    context: Context,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> Result<(), IdMapperError> {
     let stop = stop.child_token();
     let passing = passes::run(&context, &metrics, &stop);
     let consuming = consume(&context, &metrics, &stop);
@@ -29,9 +33,15 @@ pub async fn run(context: Context, metrics: Arc<Metrics>, stop: CancellationToke
     both.await
 }
 
-async fn consume(context: &Context, metrics: &Metrics, stop: &CancellationToken) -> Result<(), IdMapperError> {
-    let subscribed =
-        context.bus.subscribe(&context.group("id-mapper"), &context.mapped_topics(), Arc::new(Committed)).await;
+async fn consume(
+    context: &Context,
+    metrics: &Metrics,
+    stop: &CancellationToken,
+) -> Result<(), IdMapperError> {
+    let subscribed = context
+        .bus
+        .subscribe(&context.group("id-mapper"), &context.mapped_topics(), Arc::new(Committed))
+        .await;
     let mut consumer = subscribed.map_err(IdMapperError::Consume)?;
     let mut session = None;
     loop {
@@ -60,7 +70,9 @@ async fn persist(
     loop {
         match forward(context, metrics, delivery, session).await {
             Ok(()) => return Ok(true),
-            Err(IdMapperError::Needs { source, .. } | IdMapperError::Mint { source, .. }) if source.is_transient() => {
+            Err(IdMapperError::Needs { source, .. } | IdMapperError::Mint { source, .. })
+                if source.is_transient() =>
+            {
                 tracing::warn!(error = %source, "minting is tried again");
                 *session = None;
             }
@@ -121,7 +133,11 @@ async fn forward(
     let records = delivery
         .records
         .iter()
-        .map(|(_, payload)| Record { topic: topic.clone(), partition: delivery.partition, payload: payload.clone() })
+        .map(|(_, payload)| Record {
+            topic: topic.clone(),
+            partition: delivery.partition,
+            payload: payload.clone(),
+        })
         .collect();
     context.bus.append(records).await.map_err(IdMapperError::Forward)
 }

@@ -15,6 +15,8 @@ pub enum IdMapperError {
     Needs { target: String, source: DbError },
     #[error("mint ids of `{entity}`: {source}")]
     Mint { entity: String, source: DbError },
-    #[error("`{entity}`: {count} ids could not be given a UUID after {attempts} salted attempts; look at `{map}` for entries that somebody else wrote")]
+    #[error(
+        "`{entity}`: {count} ids could not be given a UUID after {attempts} salted attempts; look at `{map}` for entries that somebody else wrote"
+    )]
     Exhausted { entity: String, map: String, count: usize, attempts: usize },
 }

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use change::Key;
+use ids::KeyKind;
 use mysql::control::{applied, hold, pass};
 use mysql::{DbError, Session};
-use ids::KeyKind;
 use plan::catalog::Flavour;
 use plan::checked::IdKind;
 use plan::sql::{IdentitySql, Range, ScopeTable, Scopes};
@@ -22,13 +22,19 @@ use crate::{mint, needs};
 
 const LOOK: Duration = Duration::from_millis(200);
 
-pub async fn run(context: &Context, metrics: &Metrics, stop: &CancellationToken) -> Result<(), IdMapperError> {
+pub async fn run(
+    context: &Context,
+    metrics: &Metrics,
+    stop: &CancellationToken,
+) -> Result<(), IdMapperError> {
     let mut session: Option<Session> = None;
     while !stop.is_cancelled() {
         match one(context, metrics, stop, &mut session).await {
             Ok(true) => continue,
             Ok(false) => {}
-            Err(IdMapperError::Mint { source, .. } | IdMapperError::Needs { source, .. }) if source.is_transient() => {
+            Err(IdMapperError::Mint { source, .. } | IdMapperError::Needs { source, .. })
+                if source.is_transient() =>
+            {
                 tracing::warn!(error = %source, "the id pass is interrupted and goes on");
                 session = None;
             }
@@ -103,7 +109,8 @@ async fn chunk(
     let failed = |source| IdMapperError::Mint { entity: entity.table.clone(), source };
     let sql = IdentitySql::new(plan, entity);
     let table = ScopeTable { table: entity.table.clone(), columns: vec![entity.key.clone()] };
-    let end = session.row(&table.boundary(&plan.schema, pass.done_to.as_ref(), size)).await.map_err(failed)?;
+    let end =
+        session.row(&table.boundary(&plan.schema, pass.done_to.as_ref(), size)).await.map_err(failed)?;
     let high = match end {
         Some(row) => Some(Key(vec![row.cell(0, &entity.key).map_err(failed)?])),
         None => None,
@@ -118,7 +125,8 @@ async fn chunk(
             IdKind::Text => KeyKind::Text,
         };
         let derive = ids::sql_expression(namespace, kind, &sql.key_expression());
-        minted += mint::insert(session, &sql.insert_range(Scopes::Range(&range), &derive)).await.map_err(failed)?;
+        minted +=
+            mint::insert(session, &sql.insert_range(Scopes::Range(&range), &derive)).await.map_err(failed)?;
     }
     let left = needs::of_entity(session, &sql, Scopes::Range(&range)).await.map_err(failed)?;
     if !left.is_empty() {

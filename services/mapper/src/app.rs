@@ -33,7 +33,11 @@ impl Sink for Publisher<'_> {
     }
 }
 
-pub async fn run(context: Context, metrics: Arc<Metrics>, stop: CancellationToken) -> Result<(), MapperError> {
+pub async fn run(
+    context: Context,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> Result<(), MapperError> {
     let stop = stop.child_token();
     let redriving = redrive::run(&context, &metrics, &stop);
     let consuming = consume(&context, &metrics, &stop);

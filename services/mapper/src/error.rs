@@ -11,7 +11,9 @@ pub enum MapperError {
     Publish(#[source] BusError),
     #[error("a record on {topic}/{partition} at offset {offset} cannot be read: {source}")]
     Record { topic: String, partition: u32, offset: u64, source: proto::RecordError },
-    #[error("a change of `{table}` lacks the column `{column}`, which the plan routes by: reader and mapper run different plans; restart both with the same one")]
+    #[error(
+        "a change of `{table}` lacks the column `{column}`, which the plan routes by: reader and mapper run different plans; restart both with the same one"
+    )]
     Column { table: String, column: String },
     #[error("look up what a change of `{table}` marks in `{target}`: {source}")]
     Lookup { table: String, target: String, source: DbError },

@@ -36,8 +36,11 @@ pub async fn run(
 ) -> Result<(), crate::MapperError> {
     let route = &target.routes[route];
     let RouteBy::Lookup { query, uses } = &route.by else { return Ok(()) };
-    let failed =
-        |source| crate::MapperError::Lookup { table: route.from.clone(), target: target.table.clone(), source };
+    let failed = |source| crate::MapperError::Lookup {
+        table: route.from.clone(),
+        target: target.table.clone(),
+        source,
+    };
     for some in images.chunks(IMAGES) {
         let text = sql::lookup(query, uses, some);
         let mut rows = session.stream(&text).map_err(failed)?;

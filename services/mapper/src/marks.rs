@@ -40,10 +40,8 @@ impl<'a> Marks<'a> {
     pub fn add(&mut self, target: &str, scope: Key) {
         let folds = self.folds(target);
         let lane = lane_of(&folds, &scope, self.context.lanes);
-        let exact: Vec<Fold> =
-            folds.iter().map(|f| if *f == Fold::Unspread { Fold::Exact } else { *f }).collect();
         let lane = self.lanes.entry((target.to_string(), lane)).or_default();
-        if lane.seen.insert(Fold::key(&exact, &scope)) {
+        if lane.seen.insert(Fold::spelled(&folds, &scope)) {
             lane.scopes.push(scope);
             self.count += 1;
         }

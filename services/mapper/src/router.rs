@@ -51,7 +51,8 @@ pub fn route<'p>(
     batch: &ChangeBatch,
 ) -> Result<Routed, MapperError> {
     let layout = Layout::of(batch);
-    let mut routed = Routed { truncated: batch.rows.iter().any(|r| r.op == Op::Truncate), ..Routed::default() };
+    let mut routed =
+        Routed { truncated: batch.rows.iter().any(|r| r.op == Op::Truncate), ..Routed::default() };
     for target in targets {
         for (index, route) in target.routes.iter().enumerate().filter(|(_, r)| r.from == batch.table.table) {
             one_route(&layout, target, index, route, batch, &mut routed)?;

@@ -50,7 +50,11 @@ async fn snapshot(session: &mut Session) -> Result<(), DbError> {
 }
 
 /// Compares a range in one snapshot.
-pub async fn range(session: &mut Session, sql: &TargetSql<'_>, scopes: Scopes<'_>) -> Result<Compared, DbError> {
+pub async fn range(
+    session: &mut Session,
+    sql: &TargetSql<'_>,
+    scopes: Scopes<'_>,
+) -> Result<Compared, DbError> {
     let (wanted, present) = (sql.digest_wanted(scopes), sql.digest_present(scopes));
     snapshot(session).await?;
     let result = async {
@@ -64,7 +68,11 @@ pub async fn range(session: &mut Session, sql: &TargetSql<'_>, scopes: Scopes<'_
 }
 
 /// Compares these scopes row by row.
-pub async fn scopes(session: &mut Session, sql: &TargetSql<'_>, keys: &[Key]) -> Result<Vec<Difference>, DbError> {
+pub async fn scopes(
+    session: &mut Session,
+    sql: &TargetSql<'_>,
+    keys: &[Key],
+) -> Result<Vec<Difference>, DbError> {
     let scopes = Scopes::Keys(keys);
     let (wanted, present) = (sql.digest_wanted(scopes), sql.digest_present(scopes));
     snapshot(session).await?;

@@ -31,7 +31,12 @@ pub struct Confirmed {
 }
 
 /// Waits until everything that is committed now is proved to be applied.
-pub async fn settle(session: &mut Session, db: &Database, source: &str, patience: Duration) -> Result<Position, VerifierError> {
+pub async fn settle(
+    session: &mut Session,
+    db: &Database,
+    source: &str,
+    patience: Duration,
+) -> Result<Position, VerifierError> {
     let barrier = applied::barrier(session, db).await.map_err(VerifierError::Control)?;
     reach(session, db, source, &barrier, patience).await?;
     Ok(barrier)
@@ -47,7 +52,8 @@ pub async fn reach(
 ) -> Result<(), VerifierError> {
     let began = Instant::now();
     loop {
-        let now = applied::read(session, db, source).await.map_err(VerifierError::Control)?.unwrap_or_default();
+        let now =
+            applied::read(session, db, source).await.map_err(VerifierError::Control)?.unwrap_or_default();
         if now.position.as_ref().is_some_and(|p| p.reaches(wanted)) {
             return Ok(());
         }
@@ -63,7 +69,11 @@ pub async fn reach(
 }
 
 /// Waits until no scope is on its way back by itself (busy, without id, being repaired).
-pub async fn drained(session: &mut Session, db: &Database, patience: Duration) -> Result<bool, VerifierError> {
+pub async fn drained(
+    session: &mut Session,
+    db: &Database,
+    patience: Duration,
+) -> Result<bool, VerifierError> {
     let began = Instant::now();
     while redrive::waiting(session, db).await.map_err(VerifierError::Control)? > 0 {
         if began.elapsed() > patience {
@@ -130,7 +140,8 @@ pub async fn confirm(
         open = still;
     }
     confirmed.unstable = open.into_iter().map(|(d, _)| d.scope).collect();
-    let parked = parked(session, db, sql, confirmed.differences.iter().map(|d| &d.scope)).await.map_err(failed)?;
+    let parked =
+        parked(session, db, sql, confirmed.differences.iter().map(|d| &d.scope)).await.map_err(failed)?;
     confirmed.differences.retain(|d| !parked.contains(&exceptions::identity(&folds, &d.scope)));
     Ok(confirmed)
 }
@@ -200,7 +211,8 @@ pub async fn close_findings(
 ) -> Result<(), mysql::DbError> {
     let keys: Vec<String> =
         left.iter().map(|d| quote::text(&d.scope.text().chars().take(512).collect::<String>())).collect();
-    let except = if keys.is_empty() { String::new() } else { format!(" AND scope_key NOT IN ({})", keys.join(",")) };
+    let except =
+        if keys.is_empty() { String::new() } else { format!(" AND scope_key NOT IN ({})", keys.join(",")) };
     session
         .execute(&format!(
             "UPDATE {} SET state = 'repaired', closed_at = NOW(6) WHERE target = {} AND closed_at IS NULL{except}",

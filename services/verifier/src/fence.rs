@@ -64,7 +64,8 @@ async fn round(
         Some(open) => open,
         None => db.session().await.map_err(VerifierError::Control)?,
     };
-    let position = applied::published(&mut session, db, &context.source).await.map_err(VerifierError::Control)?;
+    let position =
+        applied::published(&mut session, db, &context.source).await.map_err(VerifierError::Control)?;
     if let Some(position) = position {
         let new = proved.position.as_ref() != Some(&position);
         if new {
@@ -85,15 +86,16 @@ async fn round(
 /// Steps 2 to 4 of the fence, for whatever is on the bus now.
 pub async fn prove(context: &Context, session: &mut Session) -> Result<(), VerifierError> {
     let bus = context.bus.as_ref();
-    let stages = [
-        ("mapper", context.changes_topics()),
-        ("id-mapper", context.mapped_topics()),
-    ];
+    let stages = [("mapper", context.changes_topics()), ("id-mapper", context.mapped_topics())];
     for (service, topics) in stages {
-        waiting(context, session, service, fence::committed(bus, &context.group(service), &topics, POLL)).await?;
+        waiting(context, session, service, fence::committed(bus, &context.group(service), &topics, POLL))
+            .await?;
     }
-    let streamed: Vec<String> =
-        context.targets().filter(|t| !Context::is_batch(t)).map(|t| context.topics.writes(&t.table)).collect();
+    let streamed: Vec<String> = context
+        .targets()
+        .filter(|t| !Context::is_batch(t))
+        .map(|t| context.topics.writes(&t.table))
+        .collect();
     let wanted = fence::ends(bus, &streamed).await.map_err(VerifierError::Bus)?;
     let mut since = Instant::now();
     loop {
@@ -131,7 +133,11 @@ async fn note(context: &Context, session: &mut Session, at: &str) -> Result<(), 
 }
 
 /// A lane that has not reached the wanted ends yet.
-async fn behind(context: &Context, session: &mut Session, wanted: &fence::Ends) -> Result<Option<String>, VerifierError> {
+async fn behind(
+    context: &Context,
+    session: &mut Session,
+    wanted: &fence::Ends,
+) -> Result<Option<String>, VerifierError> {
     if wanted.iter().all(|(_, _, end)| *end == 0) {
         return Ok(None);
     }
@@ -141,11 +147,19 @@ async fn behind(context: &Context, session: &mut Session, wanted: &fence::Ends) 
         .map_err(VerifierError::Control)?;
     let mut lanes = std::collections::HashMap::new();
     for r in &rows {
-        let read = || Ok((r.text(0)?.unwrap_or_default().to_string(), r.u64(1)?.unwrap_or_default() as u32, r.u64(2)?.unwrap_or_default()));
+        let read = || {
+            Ok((
+                r.text(0)?.unwrap_or_default().to_string(),
+                r.u64(1)?.unwrap_or_default() as u32,
+                r.u64(2)?.unwrap_or_default(),
+            ))
+        };
         let (topic, lane, next) = read().map_err(VerifierError::Control)?;
         lanes.insert((topic, lane), next);
     }
-    let late = wanted.iter().find(|(topic, lane, end)| lanes.get(&(topic.clone(), *lane)).copied().unwrap_or(0) < *end);
+    let late = wanted
+        .iter()
+        .find(|(topic, lane, end)| lanes.get(&(topic.clone(), *lane)).copied().unwrap_or(0) < *end);
     Ok(late.map(|(topic, lane, _)| format!("writer, lane {lane} of {topic}")))
 }
 

@@ -58,7 +58,11 @@ impl Pass<'_> {
         let deferred = self.plan.targets.iter().filter(|t| !self.include_deferred && t.defer.is_some());
         let deferred = deferred
             .filter_map(|t| t.defer.as_ref().map(|d| (t, d)))
-            .map(|(t, d)| Deferred { target: t.table.clone(), reason: d.reason.clone(), review_by: d.review_by.clone() })
+            .map(|(t, d)| Deferred {
+                target: t.table.clone(),
+                reason: d.reason.clone(),
+                review_by: d.review_by.clone(),
+            })
             .collect();
         let all = verdict::of_all(position.to_string(), targets, maps, deferred);
         self.store(session, &all).await.map_err(VerifierError::Control)?;
@@ -174,11 +178,8 @@ impl Pass<'_> {
     }
 
     async fn store(&self, session: &mut Session, all: &Verdict) -> Result<(), DbError> {
-        let mut rows: Vec<(String, &str, String)> = all
-            .targets
-            .iter()
-            .map(|t| (t.evidence.target.clone(), t.verdict.name(), json(t)))
-            .collect();
+        let mut rows: Vec<(String, &str, String)> =
+            all.targets.iter().map(|t| (t.evidence.target.clone(), t.verdict.name(), json(t))).collect();
         if self.only.is_empty() {
             rows.push((String::new(), all.verdict.name(), json(all)));
         }
@@ -195,7 +196,11 @@ impl Pass<'_> {
             })
             .collect();
         session
-            .execute(&format!("REPLACE INTO {} (target, verdict, body, position, made_at, expires_at) VALUES {}", self.db.control_table("verdict"), values.join(", ")))
+            .execute(&format!(
+                "REPLACE INTO {} (target, verdict, body, position, made_at, expires_at) VALUES {}",
+                self.db.control_table("verdict"),
+                values.join(", ")
+            ))
             .await
             .map(drop)
     }

@@ -95,21 +95,43 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
     let e = &evidence;
     let mut reasons = Vec::new();
     if !e.backfilled {
-        reasons.push(reason("backfill", NotReady, "the backfill is not done".into(), "wait: `crossfade status --watch`"));
+        reasons.push(reason(
+            "backfill",
+            NotReady,
+            "the backfill is not done".into(),
+            "wait: `crossfade status --watch`",
+        ));
     }
     if !e.complete {
-        reasons.push(reason("coverage", Unknown, "the pass did not cover every scope".into(), "`crossfade verify --once`"));
+        reasons.push(reason(
+            "coverage",
+            Unknown,
+            "the pass did not cover every scope".into(),
+            "`crossfade verify --once`",
+        ));
     }
     if e.confirmed > 0 {
         let detail = format!("{} scopes differ and stay different", e.confirmed);
-        reasons.push(reason("rows equal", NotReady, detail, "find who writes these columns; then `crossfade verify --once`"));
+        reasons.push(reason(
+            "rows equal",
+            NotReady,
+            detail,
+            "find who writes these columns; then `crossfade verify --once`",
+        ));
     }
     if e.waiting > 0 {
         let detail = format!("{} scopes wait for the batch's next run", e.waiting);
         reasons.push(reason("rows equal", Unknown, detail, "verify again after the next run"));
     }
-    if e.waiting == 0 && e.confirmed == 0 && e.unstable == 0 && e.parked + e.waived == 0 && e.complete && e.wanted_rows != e.present_rows {
-        let detail = format!("{} rows wanted, {} present while rows were changing", e.wanted_rows, e.present_rows);
+    if e.waiting == 0
+        && e.confirmed == 0
+        && e.unstable == 0
+        && e.parked + e.waived == 0
+        && e.complete
+        && e.wanted_rows != e.present_rows
+    {
+        let detail =
+            format!("{} rows wanted, {} present while rows were changing", e.wanted_rows, e.present_rows);
         reasons.push(reason("counts", Unknown, detail, "`crossfade verify --once`"));
     }
     if e.strangers > 0 {
@@ -122,7 +144,12 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
     }
     if e.parked > 0 {
         let detail = format!("{} scopes are parked", e.parked);
-        reasons.push(reason("no open exceptions", NotReady, detail, "`crossfade exceptions list --parked`, then redrive or waive"));
+        reasons.push(reason(
+            "no open exceptions",
+            NotReady,
+            detail,
+            "`crossfade exceptions list --parked`, then redrive or waive",
+        ));
     }
     let verdict = reasons.iter().map(|r| r.answer).max().unwrap_or(Answer::Ready);
     TargetVerdict { verdict, evidence, reasons }
@@ -138,11 +165,21 @@ pub fn of_all(
     for map in &id_maps {
         if !map.bijection {
             let detail = format!("the map of {} is not a bijection", map.entity);
-            reasons.push(reason("id maps", Answer::NotReady, detail, "find who wrote into the map; it must be mended by hand"));
+            reasons.push(reason(
+                "id maps",
+                Answer::NotReady,
+                detail,
+                "find who wrote into the map; it must be mended by hand",
+            ));
         }
         if map.uncovered > 0 {
             let detail = format!("{} rows of {} have no UUID", map.uncovered, map.entity);
-            reasons.push(reason("id maps", Answer::NotReady, detail, "wait, or `crossfade backfill --again`"));
+            reasons.push(reason(
+                "id maps",
+                Answer::NotReady,
+                detail,
+                "wait, or `crossfade backfill --again`",
+            ));
         }
     }
     let worst = targets.iter().map(|t| t.verdict).chain(reasons.iter().map(|r| r.answer)).max();

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::error::WriterError;
 use crate::lane::{LaneWorker, Load, Shared, next_offset};
 use crate::metrics::Metrics;
-use crate::{passes, throttle};
 use crate::sessions::Sessions;
+use crate::{passes, throttle};
 
 /// Sessions for lanes and passes together. The database does the work; more would only make them wait for each other.
 const SESSIONS: usize = 4;
@@ -116,8 +116,15 @@ async fn consume(
                     let next = next_offset(context, &target, lane, &topic).await?;
                     let (sender, loads) = mpsc::unbounded_channel();
                     let token = stop.child_token();
-                    let worker =
-                        LaneWorker::new(shared.clone(), target, lane, topic.clone(), next, loads, token.clone());
+                    let worker = LaneWorker::new(
+                        shared.clone(),
+                        target,
+                        lane,
+                        topic.clone(),
+                        next,
+                        loads,
+                        token.clone(),
+                    );
                     tasks.spawn(worker.run());
                     lanes.insert((topic, lane), (sender, token));
                 }

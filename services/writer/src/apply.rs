@@ -114,7 +114,14 @@ pub async fn apply(
     }
     let (reported, closed) = reconcile(session, db, sql, &open, &found.exceptions, &busy).await?;
     order_redrives(session, db, sql, &found.exceptions).await?;
-    Ok(Attempt::Done(Outcome { scanned: staged, changed, parked: aside.len() as u64, reported, closed, held: Duration::ZERO }))
+    Ok(Attempt::Done(Outcome {
+        scanned: staged,
+        changed,
+        parked: aside.len() as u64,
+        reported,
+        closed,
+        held: Duration::ZERO,
+    }))
 }
 
 /// What would be said about scopes, without writing anything but the session's own staging table.

@@ -62,7 +62,10 @@ pub async fn boundary(
 
 /// What a chunk came to.
 pub enum Chunk {
-    Done { outcome: Outcome, last: bool },
+    Done {
+        outcome: Outcome,
+        last: bool,
+    },
     /// Another worker runs this pass: read it again.
     Taken,
 }
@@ -75,7 +78,8 @@ pub async fn run(
     size: u64,
 ) -> Result<Chunk, DbError> {
     let table = sql.scope_table();
-    let high = boundary(&mut worker.session, &context.plan.schema, &table, pass.done_to.as_ref(), size).await?;
+    let high =
+        boundary(&mut worker.session, &context.plan.schema, &table, pass.done_to.as_ref(), size).await?;
     let range = Range { low: pass.done_to.clone(), high: high.clone() };
     let claim = Claim::Chunk { pass, to: high.as_ref() };
     match process(context, worker, sql, Scopes::Range(&range), &claim).await? {
@@ -91,7 +95,11 @@ pub async fn run(
 }
 
 /// Passes of this kind that are not done, in the order in which they are to run.
-pub async fn open_passes(session: &mut Session, context: &Context, kind: pass::Kind) -> Result<Vec<Pass>, DbError> {
+pub async fn open_passes(
+    session: &mut Session,
+    context: &Context,
+    kind: pass::Kind,
+) -> Result<Vec<Pass>, DbError> {
     pass::all(session, &context.database, &format!("state <> 'done' AND kind = '{}'", kind.name())).await
 }
 

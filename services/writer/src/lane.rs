@@ -222,15 +222,19 @@ impl LaneWorker {
     /// Somebody else has moved the lane: go on from where it stands, unless it is of another incarnation.
     async fn resume(&mut self) -> Result<(), WriterError> {
         self.shared.metrics.fenced.fetch_add(1, Relaxed);
-        self.next_offset =
-            next_offset(&self.shared.context, &self.target, self.lane, &self.topic).await?;
+        self.next_offset = next_offset(&self.shared.context, &self.target, self.lane, &self.topic).await?;
         tracing::warn!(target = %self.target, lane = self.lane, self.next_offset, "fenced: another writer moved the lane");
         Ok(())
     }
 }
 
 /// Where the lane stands, if it belongs to this topic.
-pub async fn next_offset(context: &Context, target: &str, lane: u32, topic: &str) -> Result<u64, WriterError> {
+pub async fn next_offset(
+    context: &Context,
+    target: &str,
+    lane: u32,
+    topic: &str,
+) -> Result<u64, WriterError> {
     let failed = |source| WriterError::Lane { target: target.into(), lane, source };
     let lanes = loop {
         let read = async {
@@ -258,7 +262,6 @@ fn collect(
     folds: &[Fold],
     size: usize,
 ) -> (Vec<Key>, u64, usize) {
-    let exact: Vec<Fold> = folds.iter().map(|f| if *f == Fold::Unspread { Fold::Exact } else { *f }).collect();
     let mut seen = std::collections::HashSet::new();
     let mut keys = Vec::new();
     let (mut new, mut taken) = (0, 0);
@@ -267,7 +270,7 @@ fn collect(
             break;
         }
         for scope in scopes {
-            if seen.insert(Fold::key(&exact, scope)) {
+            if seen.insert(Fold::spelled(folds, scope)) {
                 keys.push(scope.clone());
             }
         }
@@ -289,9 +292,14 @@ mod tests {
 
     #[test]
     fn a_batch_takes_whole_records_and_each_scope_once() {
-        let records = [(5, vec![key(3), key(1)]), (6, vec![key(3)]), (7, vec![key(9), key(8), key(7)])].into();
+        let records =
+            [(5, vec![key(3), key(1)]), (6, vec![key(3)]), (7, vec![key(9), key(8), key(7)])].into();
         assert_eq!(collect(&records, &[Fold::Exact], 4), (vec![key(1), key(3)], 7, 2));
-        assert_eq!(collect(&records, &[Fold::Exact], 0), (vec![key(1), key(3)], 6, 1), "never an empty batch");
+        assert_eq!(
+            collect(&records, &[Fold::Exact], 0),
+            (vec![key(1), key(3)], 6, 1),
+            "never an empty batch"
+        );
         assert_eq!(collect(&records, &[Fold::Exact], 100).2, 3);
     }
 

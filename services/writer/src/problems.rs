@@ -52,7 +52,14 @@ impl Problems {
     /// Rows of a list whose parent is gone.
     pub fn list(&mut self, scope: Key, column: Option<String>, missing: Missing) {
         let reason = MISSING_PARENT.into();
-        self.add(Exception { scope, kind: Kind::Report, column, reason, missing: Some(missing), detail: None });
+        self.add(Exception {
+            scope,
+            kind: Kind::Report,
+            column,
+            reason,
+            missing: Some(missing),
+            detail: None,
+        });
     }
 
     fn column(&mut self, target: &Target, scope: &Key, row: &Flagged, bit: u64, j: usize) {
@@ -148,6 +155,13 @@ impl Problems {
     }
 
     pub fn park(&mut self, scope: Key, reason: &str, detail: Option<String>) {
-        self.add(Exception { scope, kind: Kind::Parked, column: None, reason: reason.into(), missing: None, detail });
+        self.add(Exception {
+            scope,
+            kind: Kind::Parked,
+            column: None,
+            reason: reason.into(),
+            missing: None,
+            detail,
+        });
     }
 }

@@ -39,7 +39,11 @@ mod tests {
         let schedule = Schedule::parse("0 * * * *").unwrap();
         let at = |h, m, s| Utc.with_ymd_and_hms(2026, 3, 1, h, m, s).unwrap();
         assert_eq!(schedule.wait_from(at(4, 59, 30)), Duration::from_secs(30));
-        assert_eq!(schedule.wait_from(at(5, 0, 0)), Duration::from_secs(3600), "an opening is not its own next one");
+        assert_eq!(
+            schedule.wait_from(at(5, 0, 0)),
+            Duration::from_secs(3600),
+            "an opening is not its own next one"
+        );
         assert!(Schedule::parse("every hour").is_none());
     }
 }

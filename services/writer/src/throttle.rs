@@ -15,7 +15,8 @@ pub type Reasons = watch::Receiver<Vec<String>>;
 /// Looks once a second while anything is limited. What cannot be measured counts as too high.
 pub async fn run(context: Context, reasons: watch::Sender<Vec<String>>, stop: CancellationToken) {
     let limits = &context.throttle;
-    let limited = limits.replica_lag.is_some() || limits.threads_running.is_some() || limits.history_length.is_some();
+    let limited =
+        limits.replica_lag.is_some() || limits.threads_running.is_some() || limits.history_length.is_some();
     if !limited {
         return;
     }

@@ -65,9 +65,7 @@ impl Exception {
 /// The scope's fold for look-ups here. A column that cannot be folded counts as it is spelled: two spellings then are two
 /// entries, of which the verifier closes the one that is no longer spelled so.
 pub fn identity(folds: &[Fold], scope: &Key) -> Vec<u8> {
-    let exact: Vec<Fold> =
-        folds.iter().map(|f| if *f == Fold::Unspread { Fold::Exact } else { *f }).collect();
-    let mut fold = Fold::key(&exact, scope);
+    let mut fold = Fold::spelled(folds, scope);
     fold.truncate(512);
     fold
 }

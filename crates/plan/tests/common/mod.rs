@@ -1,6 +1,6 @@
 //! The server that the tests run against: `CROSSFADE_TEST_DATABASE`, an account with all privileges, such as
 //! `mysql://cf:cf@127.0.0.1:33100`.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 
