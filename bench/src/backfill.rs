@@ -1,6 +1,6 @@
 //! Backfill by `crossfade up` against statements written by hand, alternating over the same data.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use serde_json::json;
