@@ -25,11 +25,9 @@ async fn followed(server: &Mariadb, schema: &str, what: &str) -> Result<()> {
         "SELECT (SELECT COALESCE(GROUP_CONCAT(CONCAT_WS(':', id, v, updated_at) ORDER BY id), '') FROM `{schema}`.items) = \
          (SELECT COALESCE(GROUP_CONCAT(CONCAT_WS(':', id, v, updated_at) ORDER BY id), '') FROM `{schema}`.items_new)"
     );
-    testkit::wait::until(what, Duration::from_secs(30), async || {
-        match server.sql(&sql).await {
-            Ok(answer) if answer.trim() == "1" => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
+    testkit::wait::until(what, Duration::from_secs(30), async || match server.sql(&sql).await {
+        Ok(answer) if answer.trim() == "1" => Ok(()),
+        other => Err(format!("{other:?}")),
     })
     .await
 }
@@ -40,8 +38,12 @@ async fn late_commits_equal_timestamps_and_deletes_are_not_missed() -> Result<()
     let schemas = server.schemas("batch").await?;
     let db = &schemas.legacy;
     let columns = "id BIGINT UNSIGNED NOT NULL PRIMARY KEY, v INT NOT NULL, updated_at DATETIME NOT NULL";
-    server.sql(&format!("CREATE TABLE `{db}`.items ({columns}); CREATE TABLE `{db}`.items_new ({columns})")).await?;
-    server.sql(&format!("INSERT INTO `{db}`.items VALUES (1, 1, '2026-01-01'), (2, 2, '2026-01-02')")).await?;
+    server
+        .sql(&format!("CREATE TABLE `{db}`.items ({columns}); CREATE TABLE `{db}`.items_new ({columns})"))
+        .await?;
+    server
+        .sql(&format!("INSERT INTO `{db}`.items VALUES (1, 1, '2026-01-01'), (2, 2, '2026-01-02')"))
+        .await?;
     let plan = tempfile::tempdir()?;
     std::fs::write(plan.path().join("plan.yaml"), PLAN)?;
     std::fs::write(plan.path().join("items.yaml"), TARGET)?;
@@ -50,9 +52,9 @@ async fn late_commits_equal_timestamps_and_deletes_are_not_missed() -> Result<()
     followed(server, db, "the first pass").await?;
 
     // Late commit: written with an early timestamp, committed after a batch has passed a later one.
-    let late = server.sql(&format!(
-        "BEGIN; INSERT INTO `{db}`.items VALUES (3, 3, '2026-01-03 00:00:00'); DO SLEEP(7); COMMIT"
-    ));
+    let slow =
+        format!("BEGIN; INSERT INTO `{db}`.items VALUES (3, 3, '2026-01-03 00:00:00'); DO SLEEP(7); COMMIT");
+    let late = server.sql(&slow);
     let early = async {
         server.sql(&format!("INSERT INTO `{db}`.items VALUES (4, 4, '2026-01-04 00:00:00')")).await?;
         followed(server, db, "the row with the later timestamp").await

@@ -43,7 +43,7 @@ async fn a_killed_process_goes_on_where_it_was_proved_to_be() -> Result<()> {
     let options = Options { ledger: Some(report.ledger), ..Options::default() };
     oracle::expect_none(&schemas.url, &schemas.control, &options).await?;
     if let Some(maps) = maps {
-        let broken = maps.broken_by(&schemas.url).await?;
+        let broken = maps.broken_by(&MapSnapshot::take(&schemas.url).await?);
         assert!(broken.is_empty(), "a mapping changed: {broken:?}");
     }
     assert_eq!(support::terminate(&mut up).await?, Some(0));
