@@ -24,7 +24,7 @@ test: ## format, lints and all tests on real servers; ends with `N passed, N fai
 	@scripts/test.sh
 
 test-faults: setup ## the fault menu: kills, outages, zombies (long)
-	@scripts/test.sh --only fault
+	@scripts/test.sh --only fault restart
 
 soak: setup ## load and faults at random for hours; CROSSFADE_SOAK=2h, CROSSFADE_SEED=n
 	@scripts/test.sh --only soak

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # test.sh               format, lints, all tests; closes with `N passed, N failed, N skipped`
-# test.sh --only WORD   only the tests that are left out otherwise (#[ignore]) and have WORD in their name
+# test.sh --only WORD…  only the test programs with one of these words in their name, one test after the other, with those
+#                       that are left out otherwise (#[ignore])
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 PATH=$PATH:$HOME/.cargo/bin
 
-only=
-[ "${1:-}" != --only ] || only=$2
+only=()
+if [ "${1:-}" = --only ]; then
+  shift
+  for word; do only+=(--test "*$word*"); done
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export CROSSFADE_SKIPPED=$work/skipped
@@ -24,13 +28,13 @@ check() {
 tests() { cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$work/output"; }
 
 scripts/setup.sh || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
-if [ -z "$only" ]; then
+if [ ${#only[@]} = 0 ]; then
   check format cargo fmt --all --check
   check lints cargo clippy --workspace --all-targets --locked -- -D warnings
   echo "--- tests"
   tests
 else
-  tests "$only" -- --ignored --test-threads=1 --nocapture
+  tests "${only[@]}" -- --include-ignored --test-threads=1 --nocapture
 fi
 code=$?
 
@@ -39,9 +43,9 @@ noted=$(wc -l <"$work/skipped")
 passed=$(($(total passed) - noted + passed_checks))
 failed=$(($(total failed) + ${#failed_checks[@]}))
 ignored=0
-[ -n "$only" ] || ignored=$(total ignored)
+[ ${#only[@]} != 0 ] || ignored=$(total ignored)
 if [ $code != 0 ] && [ "$(total failed)" = 0 ]; then
-  failed_checks+=("the tests did not build, or a test program died")
+  failed_checks+=("the tests are not there, did not build, or a test program died: see above")
   failed=$((failed + 1))
 fi
 
