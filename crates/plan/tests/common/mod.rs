@@ -1,5 +1,5 @@
 //! The server that the tests run against: `CROSSFADE_TEST_DATABASE`, an account with all privileges, such as
-//! `mysql://cf:cf@127.0.0.1:33100`.
+//! `mysql://cf:cf@127.0.0.1:33100`; a MySQL needs `?ssl-mode=required` behind it.
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -14,7 +14,8 @@ pub const LEGACY: &str = include_str!("../../../testkit/sql/legacy.sql");
 pub async fn schema(name: &str) -> Session {
     let server =
         std::env::var("CROSSFADE_TEST_DATABASE").unwrap_or_else(|_| "mysql://cf:cf@127.0.0.1:33100".into());
-    let url = |schema: &str| format!("{server}/{schema}").parse().unwrap();
+    let (server, options) = server.split_once('?').unwrap_or((&server, ""));
+    let url = |schema: &str| format!("{server}/{schema}?{options}").parse().unwrap();
     let admin = Database::new(url("information_schema"), "none");
     let mut session = admin.session().await.expect("the tests need a server; see CROSSFADE_TEST_DATABASE");
     session.execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
