@@ -19,9 +19,14 @@ async fn every_row_is_right_after_churn_and_a_second_backfill_changes_nothing() 
     sample::load(&schemas.url, 0.05, 11).await?;
     let mut deployment = Deployment::new(schemas.clone(), phase2());
     deployment.include_deferred = true;
-    let churn = Churn::start(&schemas.url, ChurnOptions { sessions: 4, rate: 150.0, seed: 11, ..Default::default() }).await?;
+    let churn =
+        Churn::start(&schemas.url, ChurnOptions { sessions: 4, rate: 150.0, seed: 11, ..Default::default() })
+            .await?;
     let mut up = deployment.start(&["up"])?;
-    tokio::time::timeout(Duration::from_secs(120), deployment.yes(&["backfill"])).await.context("backfill")??;
+    deployment.begun().await?;
+    tokio::time::timeout(Duration::from_secs(120), deployment.yes(&["backfill"]))
+        .await
+        .context("backfill")??;
     let report = churn.stop().await?;
     deployment.yes(&["wait", "--timeout", "120s"]).await?;
     deployment.yes(&["verify", "--once"]).await?;

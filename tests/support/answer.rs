@@ -34,8 +34,15 @@ pub async fn both(deployment: &Deployment, arguments: &[&str], code: i32, contra
 /// The command with `--output json` only.
 pub async fn json(deployment: &Deployment, arguments: &[&str], code: i32, contract: &str) -> Result<Value> {
     let answer = ask(deployment, &[arguments, &["--output", "json"]].concat()).await?;
-    ensure!(answer.code == code, "{arguments:?}: {} instead of {code}\n{}{}", answer.code, answer.out, answer.err);
-    let value = serde_json::from_str(&answer.out).with_context(|| format!("{arguments:?}: {}", answer.out))?;
+    ensure!(
+        answer.code == code,
+        "{arguments:?}: {} instead of {code}\n{}{}",
+        answer.code,
+        answer.out,
+        answer.err
+    );
+    let value =
+        serde_json::from_str(&answer.out).with_context(|| format!("{arguments:?}: {}", answer.out))?;
     schema::check(contract, &value)?;
     Ok(value)
 }

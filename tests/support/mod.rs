@@ -66,6 +66,18 @@ impl Deployment {
         self.command(arguments).spawn().context("start crossfade")
     }
 
+    /// Waits until the deployment has its control schema: `crossfade up` has begun.
+    pub async fn begun(&self) -> Result<()> {
+        testkit::wait::until("the deployment to begin", Duration::from_secs(60), async || {
+            match self.run(&["status"]).await {
+                Ok(output) if output.status.success() => Ok(()),
+                Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+                Err(e) => Err(e.to_string()),
+            }
+        })
+        .await
+    }
+
     /// Runs a command to its end.
     pub async fn run(&self, arguments: &[&str]) -> Result<Output> {
         let run = self.command(arguments).output();
@@ -79,7 +91,12 @@ impl Deployment {
     pub async fn yes(&self, arguments: &[&str]) -> Result<String> {
         let output = self.run(arguments).await?;
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        anyhow::ensure!(output.status.success(), "crossfade {}: {}\n{out}{err}", arguments.join(" "), output.status);
+        anyhow::ensure!(
+            output.status.success(),
+            "crossfade {}: {}\n{out}{err}",
+            arguments.join(" "),
+            output.status
+        );
         Ok(out.into_owned())
     }
 
@@ -102,6 +119,7 @@ pub async fn terminate(child: &mut Child) -> Result<Option<i32>> {
     if let Some(id) = child.id() {
         std::process::Command::new("kill").arg("-TERM").arg(id.to_string()).status()?;
     }
-    let status = tokio::time::timeout(Duration::from_secs(30), child.wait()).await.context("it did not end")??;
+    let status =
+        tokio::time::timeout(Duration::from_secs(30), child.wait()).await.context("it did not end")??;
     Ok(status.code())
 }

@@ -26,7 +26,10 @@ fn fits(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<()> {
             }
             "const" => ensure!(rule == value, "{at}: {value} is not {rule}"),
             "enum" => {
-                ensure!(rule.as_array().is_some_and(|all| all.contains(value)), "{at}: {value} is none of {rule}");
+                ensure!(
+                    rule.as_array().is_some_and(|all| all.contains(value)),
+                    "{at}: {value} is none of {rule}"
+                );
             }
             "minimum" => ensure!(value.as_f64() >= rule.as_f64(), "{at}: {value} is less than {rule}"),
             "minItems" => {
@@ -49,7 +52,10 @@ fn fits(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<()> {
                 let known = rules.get("properties").and_then(Value::as_object);
                 let mut names = value.as_object().into_iter().flat_map(|o| o.keys());
                 let strange = names.find(|n| !known.is_some_and(|k| k.contains_key(*n)));
-                ensure!(*rule != Value::Bool(false) || strange.is_none(), "{at}: {strange:?} is not in the contract");
+                ensure!(
+                    *rule != Value::Bool(false) || strange.is_none(),
+                    "{at}: {strange:?} is not in the contract"
+                );
             }
             "items" => {
                 for (i, item) in value.as_array().into_iter().flatten().enumerate() {

@@ -21,12 +21,18 @@ INSERT INTO users (id, email, minutes, boss_id) VALUES (1, 'ann', 1, NULL), (2, 
 ";
 
 const PLAN: [(&str, &str); 3] = [
-    ("plan.yaml", "version: 1\nparameters:\n  admin: { references: users, default: 1 }\nentities:\n  users: {}\n"),
+    (
+        "plan.yaml",
+        "version: 1\nparameters:\n  admin: { references: users, default: 1 }\nentities:\n  users: {}\n",
+    ),
     (
         "users.yaml",
         "table: users\ncolumns:\n  seconds: users.minutes * 60\n  boss_uuid: { value: users.boss_id, id_of: users, fallback: \":admin\" }\nrefresh:\n  users: { lookup: \"SELECT u.id FROM users u WHERE u.boss_id = changed.id\" }\n",
     ),
-    ("people.yaml", "shadow: people\nfrom: users\nscope: { id: users.id }\ncolumns: { email: users.email }\n"),
+    (
+        "people.yaml",
+        "shadow: people\nfrom: users\nscope: { id: users.id }\ncolumns: { email: users.email }\n",
+    ),
 ];
 
 pub struct Small<'a> {
