@@ -84,6 +84,8 @@ pub struct Target {
     pub keep: Vec<String>,
     /// Primary key of the target table.
     pub primary_key: Vec<Column>,
+    /// The target table has no other unique index, and no trigger.
+    pub only_primary_key_is_unique: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

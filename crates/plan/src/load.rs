@@ -77,8 +77,10 @@ pub fn parse(sources: BTreeMap<String, String>) -> Result<RawPlan, Problems> {
 }
 
 fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
-    let unreadable =
-        |e: std::io::Error| whole_file(&folder.display().to_string(), format!("can't be read: {e}"));
+    let unreadable = |e: std::io::Error| Problem {
+        help: Some("name the plan's folder: --plan, CROSSFADE_PLAN, or `plan` in crossfade.yaml".into()),
+        ..whole_file(&folder.display().to_string(), format!("can't be read: {e}"))
+    };
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();

@@ -50,9 +50,19 @@ impl Problems {
     }
 }
 
+impl Problem {
+    /// File, line and column; the file alone if all of it is meant.
+    fn place(&self) -> String {
+        match self.line {
+            0 => self.file.clone(),
+            line => format!("{}:{line}:{}", self.file, self.column),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
+        write!(f, "{}: {}", self.place(), self.message)?;
         self.help.iter().try_for_each(|help| write!(f, "\n    help: {help}"))
     }
 }
@@ -78,8 +88,7 @@ struct Located<'a> {
 
 impl fmt::Display for Located<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Problem { file, line, column, message, .. } = self.problem;
-        write!(f, "{file}:{line}:{column}: {message}")
+        write!(f, "{}: {}", self.problem.place(), self.problem.message)
     }
 }
 

@@ -30,7 +30,7 @@ use mysql::control::exceptions::{self, Exception, Kind, Missing, Open};
 use mysql::control::redrive;
 use mysql::{Class, Database, DbError, Session};
 use plan::checked::TargetKind;
-use plan::sql::{Flag, Scopes, TargetSql};
+use plan::sql::{Flag, PlainCopy, Scopes, TargetSql};
 
 use crate::problems::{self, Flagged, Problems};
 
@@ -72,6 +72,9 @@ pub async fn apply(
     sql: &TargetSql<'_>,
     scopes: Scopes<'_>,
 ) -> Result<Attempt, DbError> {
+    if let Some(copy) = sql.plain_copy(scopes) {
+        return plain(session, db, sql, scopes, &copy).await.map(Attempt::Done);
+    }
     let (staging, texts) = (sql.staging(), sql.apply());
     let locked = match texts.lock(scopes) {
         Some(lock) => Some(keys(session, sql, &lock).await?),
@@ -122,6 +125,43 @@ pub async fn apply(
         closed,
         held: Duration::ZERO,
     }))
+}
+
+/// A plain copy: pushed down, without a staging table. There is nothing to report, only parked scopes to take back.
+async fn plain(
+    session: &mut Session,
+    db: &Database,
+    sql: &TargetSql<'_>,
+    scopes: Scopes<'_>,
+    copy: &PlainCopy,
+) -> Result<Outcome, DbError> {
+    let before = count(session, &copy.present).await?;
+    let matched = session.execute(&copy.upsert).await?;
+    let after = count(session, &copy.present).await?;
+    let wanted = count(session, &copy.wanted).await?;
+    let mut doomed = Vec::new();
+    // The target now holds every wanted row, so equal numbers mean equal sets; a row that comes or goes between the two
+    // looks has a mark of its own.
+    if after != wanted {
+        for row in session.rows(&copy.extras).await? {
+            let key = sql.target.primary_key.iter().enumerate().map(|(i, c)| row.cell(i, c));
+            doomed.push(Key(key.collect::<Result<_, _>>()?));
+        }
+        for some in doomed.chunks(500) {
+            session.execute(&sql.apply().delete(some)).await?;
+        }
+    }
+    let deleted = doomed.len() as u64;
+    let read = after.saturating_sub(deleted);
+    let (inserted, updated) = (after.saturating_sub(before), matched.saturating_sub(read));
+    let open = open_exceptions(session, db, sql, scopes).await?;
+    let (reported, closed) = reconcile(session, db, sql, &open, &[], &[]).await?;
+    let changed = inserted + updated + deleted;
+    Ok(Outcome { scanned: wanted, changed, reported, closed, ..Outcome::default() })
+}
+
+async fn count(session: &mut Session, query: &str) -> Result<u64, DbError> {
+    Ok(session.row(query).await?.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
 }
 
 /// What would be said about scopes, without writing anything but the session's own staging table.
@@ -305,7 +345,9 @@ async fn order_redrives(
     sql: &TargetSql<'_>,
     found: &[Exception],
 ) -> Result<(), DbError> {
-    for (reason, delay_ms) in [(problems::BUSY, 50), (problems::ID_MISSING, 100)] {
+    // To find that a shadow row is still held takes a wait; a parallel row is passed over at once.
+    let busy_ms = if sql.target.kind == TargetKind::Shadow { 500 } else { 50 };
+    for (reason, delay_ms) in [(problems::BUSY, busy_ms), (problems::ID_MISSING, 100)] {
         let mut scopes: Vec<&Key> = Vec::new();
         for e in found.iter().filter(|e| e.kind == Kind::Parked && e.reason == reason) {
             if !scopes.contains(&&e.scope) {

@@ -11,7 +11,7 @@ use service::Context;
 
 use crate::apply::{self, Attempt, Outcome};
 use crate::problems;
-use crate::sessions::Worker;
+use crate::sessions::{LOCK_WAIT, Worker, wait_for_locks};
 
 /// How the lane is taken, and what moves with it.
 pub enum Claim<'a> {
@@ -95,7 +95,11 @@ async fn attempt(
             Scopes::Keys(keys) => keys.to_vec(),
             Scopes::Range(_) => keys_of(session, sql, scopes).await?,
         };
-        carefully(context, session, sql, keys).await?
+        // The first try has waited: what is still held is found without waiting for it once more in every half.
+        wait_for_locks(session, 0).await?;
+        let applied = carefully(context, session, sql, keys).await;
+        wait_for_locks(session, LOCK_WAIT).await?;
+        applied?
     } else {
         apply::apply(session, db, sql, scopes).await?
     };

@@ -20,7 +20,7 @@ pub struct ChunkSize {
     budget: Duration,
 }
 
-const START: u64 = 500;
+const START: u64 = 1000;
 /// Below this the statements themselves cost more than the rows.
 const LEAST: u64 = 200;
 const MOST: u64 = 20_000;

@@ -14,6 +14,14 @@ pub struct Sessions {
     permits: Arc<Semaphore>,
 }
 
+/// Seconds that a statement waits for rows that somebody else holds; all lanes of the batch wait with it.
+pub const LOCK_WAIT: u32 = 1;
+
+/// How long the session's statements wait for locked rows from now on; 0: not at all.
+pub async fn wait_for_locks(session: &mut Session, seconds: u32) -> Result<(), DbError> {
+    session.execute(&format!("SET SESSION innodb_lock_wait_timeout = {seconds}")).await.map(drop)
+}
+
 /// A session and the staging tables that it has.
 pub struct Worker {
     pub session: Session,
@@ -37,7 +45,11 @@ impl Sessions {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let worker = match free {
             Some(worker) => worker,
-            None => Worker { session: self.database.session().await?, staged: HashSet::new() },
+            None => {
+                let mut session = self.database.session().await?;
+                wait_for_locks(&mut session, LOCK_WAIT).await?;
+                Worker { session, staged: HashSet::new() }
+            }
         };
         Ok(Loan { worker, _permit: permit })
     }

@@ -66,6 +66,8 @@ pub(super) fn check(
         },
         defer: defer(written, report),
         sync: sync(written, name.at, report),
+        only_primary_key_is_unique: table.triggers.is_empty()
+            && table.indexes.iter().all(|i| !i.unique || i.name.eq_ignore_ascii_case("PRIMARY")),
         primary_key: table.primary_key.iter().filter_map(|k| table.column(k)).cloned().collect(),
         scope,
         rows: Box::new(rows),

@@ -5,6 +5,7 @@
 //! cannot disagree about what a value means.
 
 mod apply;
+mod copy;
 mod digest;
 mod identity;
 mod route;
@@ -13,6 +14,7 @@ mod staging;
 mod wanted;
 
 pub use apply::Apply;
+pub use copy::PlainCopy;
 pub use digest::Digest;
 pub use identity::IdentitySql;
 pub use route::{changed_relation, lookup};

@@ -67,7 +67,7 @@ pub(super) fn raw(sql: impl Into<String>) -> Expr {
     Expr::Identifier(Ident::new(sql.into()))
 }
 
-fn aliased(expr: Expr, alias: String) -> SelectItem {
+pub(super) fn aliased(expr: Expr, alias: String) -> SelectItem {
     SelectItem::ExprWithAlias { expr, alias: Ident::new(alias) }
 }
 
@@ -138,8 +138,6 @@ impl<'a> TargetSql<'a> {
 
     /// The plan's own SELECT over the legacy schema.
     fn inner(&self, scopes: Scopes<'_>) -> String {
-        let sources: Vec<String> = self.target.scope.iter().map(|s| s.source.to_string()).collect();
-        let mut select: Select = (*self.target.rows).clone();
         let mut projection: Vec<SelectItem> = self
             .target
             .scope
@@ -156,6 +154,13 @@ impl<'a> TargetSql<'a> {
                 projection.push(aliased(id.clone(), format!("i{j}")));
             }
         }
+        self.select(projection, scopes)
+    }
+
+    /// The rows of the plan with these columns.
+    pub(super) fn select(&self, projection: Vec<SelectItem>, scopes: Scopes<'_>) -> String {
+        let sources: Vec<String> = self.target.scope.iter().map(|s| s.source.to_string()).collect();
+        let mut select: Select = (*self.target.rows).clone();
         select.projection = projection;
         let hole = raw(scopes.condition(&sources));
         select.selection = Some(match select.selection.take() {
