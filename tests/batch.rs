@@ -60,7 +60,8 @@ async fn late_commits_equal_timestamps_and_deletes_are_not_missed() -> Result<()
         followed(server, db, "the row with the later timestamp").await
     };
     let (late, early) = tokio::join!(late, early);
-    (late?, early?);
+    late?;
+    early?;
     followed(server, db, "the late commit").await?;
 
     // Equal timestamps: one row before a batch, one after it, with the same second.
