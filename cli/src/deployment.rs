@@ -17,9 +17,13 @@ pub async fn checked_plan(
     session: &mut Session,
     db: &Database,
 ) -> anyhow::Result<Checked> {
-    let raw = plan::load(&settings.plan).map_err(|p| anyhow::anyhow!("{}", p.render()))?;
+    let raw = plan::load(&settings.plan).map_err(|p| wrong(settings, &p))?;
     let catalog = mysql::catalog::load(session, db.schema()).await?;
-    plan::check(&raw, &catalog, &settings.params).map_err(|p| anyhow::anyhow!("{}", p.render()))
+    plan::check(&raw, &catalog, &settings.params).map_err(|p| wrong(settings, &p))
+}
+
+fn wrong(settings: &Settings, problems: &plan::Problems) -> anyhow::Error {
+    anyhow::anyhow!("the plan in {} is refused:\n{}", settings.plan.display(), problems.render().trim_end())
 }
 
 /// Brings the control schema and the id maps into being, or up to date. Needs the administrator's rights.
@@ -68,7 +72,7 @@ pub async fn join(settings: &Settings) -> anyhow::Result<Context> {
     }
     let db = settings.database();
     let mut session = db.session().await?;
-    let raw = plan::load(&settings.plan).map_err(|p| anyhow::anyhow!("{}", p.render()))?;
+    let raw = plan::load(&settings.plan).map_err(|p| wrong(settings, &p))?;
     let stored = mysql::catalog::stored(&mut session, db.control()).await;
     let catalog = match stored {
         Ok(Some(catalog)) => catalog,
@@ -80,8 +84,7 @@ pub async fn join(settings: &Settings) -> anyhow::Result<Context> {
         }
         Err(e) => return Err(e.into()),
     };
-    let plan =
-        plan::check(&raw, &catalog, &settings.params).map_err(|p| anyhow::anyhow!("{}", p.render()))?;
+    let plan = plan::check(&raw, &catalog, &settings.params).map_err(|p| wrong(settings, &p))?;
     mysql::check_control(&mut session, db.control(), &settings.deployment(&plan.digest)).await?;
     let Some(before) = applied::read(&mut session, &db, &settings.source).await? else {
         bail!("source `{}` has no lanes yet: run `crossfade topics --create` first", settings.source);

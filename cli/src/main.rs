@@ -218,7 +218,7 @@ impl Command {
         match self {
             Command::Backfill { .. } | Command::Pause | Command::Resume | Command::Wait { .. } => true,
             Command::Status { .. } | Command::Exceptions(_) | Command::Recover => true,
-            Command::Verify(options) => !options.is_survey(),
+            Command::Verify(options) => options.is_pass(),
             _ => false,
         }
     }

@@ -27,6 +27,7 @@ pub async fn run(db: &Database, target: Option<&str>, format: Format) -> anyhow:
         Some(row) => serde_json::from_str(row.text(0)?.unwrap_or_default())?,
     };
     if let (Some(row), Some(body)) = (&row, body.as_object_mut()) {
+        body.entry("schema_version").or_insert(json!(1));
         body.insert("made_at".into(), json!(row.text(1)?));
         body.insert("age_seconds".into(), json!(row.u64(2)?));
     }

@@ -28,9 +28,9 @@ pub struct Options {
 }
 
 impl Options {
-    /// It only computes, and needs no control schema.
-    pub fn is_survey(&self) -> bool {
-        self.deferred
+    /// The report on deferred targets only computes; a pass needs the control schema.
+    pub fn is_pass(&self) -> bool {
+        self.once
     }
 }
 

@@ -19,7 +19,8 @@ async fn the_newer_of_two_goes_on_and_the_older_says_why_it_stops() -> Result<()
     small.applied(&mut older).await?;
 
     let mut newer = d.start(&["up"])?;
-    let ended = tokio::time::timeout(Duration::from_secs(30), older.wait()).await.context("the older goes on")??;
+    let ended =
+        tokio::time::timeout(Duration::from_secs(30), older.wait()).await.context("the older goes on")??;
     let mut text = String::new();
     said.read_to_string(&mut text).await?;
     assert_eq!(ended.code(), Some(2), "{text}");
@@ -45,7 +46,10 @@ async fn sigterm_ends_it_in_good_order() -> Result<()> {
     // And in the middle of a start.
     let mut up = small.deployment.start(&["up"])?;
     testkit::wait::until("its sessions", Duration::from_secs(30), || async {
-        let sql = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{}'", small.deployment.schemas.legacy);
+        let sql = format!(
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{}'",
+            small.deployment.schemas.legacy
+        );
         match server.sql(&sql).await.map_err(|e| e.to_string())?.as_str() {
             "0" => Err("none".to_string()),
             _ => Ok(()),
@@ -65,7 +69,11 @@ async fn help_usage_and_completions() -> Result<()> {
     let d = &small.deployment;
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = ask(d, &["completions", shell]).await?;
-        assert!(script.code == 0 && script.out.contains("preflight") && script.err.is_empty(), "{shell}: {}", script.err);
+        assert!(
+            script.code == 0 && script.out.contains("preflight") && script.err.is_empty(),
+            "{shell}: {}",
+            script.err
+        );
     }
     let help = ask(d, &["--help"]).await?;
     assert!(help.code == 0 && help.out.contains("Exit codes: 0 yes") && help.err.is_empty());

@@ -67,14 +67,23 @@ async fn health(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Answer
     command.current_dir(folder.path()).arg("health").args(arguments).envs(variables.iter().copied());
     let output = command.output().await?;
     let text = |bytes| String::from_utf8(bytes).context("not UTF-8");
-    Ok(Answer { code: output.status.code().unwrap_or(-1), out: text(output.stdout)?, err: text(output.stderr)? })
+    Ok(Answer {
+        code: output.status.code().unwrap_or(-1),
+        out: text(output.stdout)?,
+        err: text(output.stderr)?,
+    })
 }
 
 #[tokio::test]
 async fn every_setting_is_a_flag_a_variable_and_a_key_of_the_file() -> Result<()> {
     let command = service::Args::augment_args(clap::Command::new("x"));
-    let flags: Vec<&str> = command.get_arguments().filter_map(|a| a.get_long()).filter(|l| *l != "config").collect();
-    assert_eq!(flags, SETTINGS.iter().map(|(flag, _)| *flag).collect::<Vec<_>>(), "a setting without its line here");
+    let flags: Vec<&str> =
+        command.get_arguments().filter_map(|a| a.get_long()).filter(|l| *l != "config").collect();
+    assert_eq!(
+        flags,
+        SETTINGS.iter().map(|(flag, _)| *flag).collect::<Vec<_>>(),
+        "a setting without its line here"
+    );
     for argument in command.get_arguments() {
         let flag = argument.get_long().context("every setting has a flag")?;
         assert_eq!(argument.get_env().and_then(|e| e.to_str()), Some(variable(flag).as_str()));
@@ -100,12 +109,23 @@ async fn every_setting_is_a_flag_a_variable_and_a_key_of_the_file() -> Result<()
         let by_file = health(&["--config", config], &base).await?;
         for (way, answer) in [("flag", by_flag), ("variable", by_variable), ("file", by_file)] {
             ensure!(answer.code == 2, "{flag} as {way}: {}", answer.err);
-            ensure!(!answer.err.contains("unknown field") && !answer.err.contains("unexpected argument"), "{flag} as {way}: {}", answer.err);
+            ensure!(
+                !answer.err.contains("unknown field") && !answer.err.contains("unexpected argument"),
+                "{flag} as {way}: {}",
+                answer.err
+            );
             match wrong {
-                None => ensure!(answer.err.contains("`listen` is not set"), "{flag} as {way}: {}", answer.err),
+                None => {
+                    ensure!(answer.err.contains("`listen` is not set"), "{flag} as {way}: {}", answer.err)
+                }
                 Some(_) => {
-                    let said = answer.err.contains(&format!("{flag}:")) || answer.err.contains(&format!("{}:", key(flag)));
-                    ensure!(said || answer.err.contains("params"), "{flag} as {way} has no effect: {}", answer.err);
+                    let said = answer.err.contains(&format!("{flag}:"))
+                        || answer.err.contains(&format!("{}:", key(flag)));
+                    ensure!(
+                        said || answer.err.contains("params"),
+                        "{flag} as {way} has no effect: {}",
+                        answer.err
+                    );
                 }
             }
             ensure!(!answer.err.contains("s3cret"), "{flag} as {way}: {}", answer.err);
@@ -130,9 +150,16 @@ async fn flags_go_before_variables_before_the_file() -> Result<()> {
     // Which file? The one in the working directory, if there is one.
     let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
     std::fs::write(folder.path().join("crossfade.yaml"), "lanse: 8\n")?;
-    command.current_dir(folder.path()).arg("health").env("CROSSFADE_DATABASE", URL).env_remove("CROSSFADE_CONFIG");
+    command
+        .current_dir(folder.path())
+        .arg("health")
+        .env("CROSSFADE_DATABASE", URL)
+        .env_remove("CROSSFADE_CONFIG");
     let unknown = String::from_utf8(command.output().await?.stderr)?;
-    assert!(unknown.contains("crossfade.yaml") && unknown.contains("lanse") && unknown.contains("lanes"), "{unknown}");
+    assert!(
+        unknown.contains("crossfade.yaml") && unknown.contains("lanse") && unknown.contains("lanes"),
+        "{unknown}"
+    );
     let missing = health(&["--config", "/nowhere.yaml"], &[]).await?;
     assert!(missing.code == 2 && missing.err.contains("/nowhere.yaml: can't be read"), "{}", missing.err);
     Ok(())
@@ -146,7 +173,9 @@ async fn no_secret_is_printed_at_any_level() -> Result<()> {
     let server = Mariadb::shared().await?;
     let mut small = Small::new(server, "cli_secret").await?;
     let account = format!("secret_{}", std::process::id());
-    let create = format!("CREATE OR REPLACE USER {account}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO {account}@'127.0.0.1'");
+    let create = format!(
+        "CREATE OR REPLACE USER {account}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO {account}@'127.0.0.1'"
+    );
     server.sql(&create).await?;
     small.sql(&format!("UPDATE users SET email = '{CELL}' WHERE id IN (1, 2)")).await?;
     let url = &mut small.deployment.schemas.url;
@@ -161,7 +190,11 @@ async fn no_secret_is_printed_at_any_level() -> Result<()> {
     let pid = up.id().context("it runs")?.to_string();
     let running = tokio::spawn(up.wait_with_output());
     testkit::wait::until("crossfade up", std::time::Duration::from_secs(60), || async {
-        small.control("SELECT COUNT(*) FROM applied WHERE position IS NOT NULL").await.map_err(|e| e.to_string()).and_then(|n| if n == "1" { Ok(()) } else { Err(n) })
+        small
+            .control("SELECT COUNT(*) FROM applied WHERE position IS NOT NULL")
+            .await
+            .map_err(|e| e.to_string())
+            .and_then(|n| if n == "1" { Ok(()) } else { Err(n) })
     })
     .await?;
     small.sql(&format!("UPDATE users SET email = '{CELL}' WHERE id = 3")).await?;
@@ -192,7 +225,8 @@ async fn no_secret_is_printed_at_any_level() -> Result<()> {
     }
     assert!(said.contains("TRACE"), "the log is on");
     // Errors that quote their source.
-    for (from, to) in [(PASSWORD, "wr0ng-of-a-test"), ("mysql://", "mysq://"), ("127.0.0.1:", "127.0.0.1:1")] {
+    for (from, to) in [(PASSWORD, "wr0ng-of-a-test"), ("mysql://", "mysq://"), ("127.0.0.1:", "127.0.0.1:1")]
+    {
         let mut other = d.clone();
         other.schemas.url = d.schemas.url.replace(from, to);
         let answer = ask(&other, &["status"]).await?;
@@ -203,7 +237,8 @@ async fn no_secret_is_printed_at_any_level() -> Result<()> {
 
     for secret in [PASSWORD, CELL] {
         if let Some(at) = said.find(secret) {
-            let (from, to) = (said[..at].rfind('\n').unwrap_or(0), said[at..].find('\n').map_or(said.len(), |e| at + e));
+            let (from, to) =
+                (said[..at].rfind('\n').unwrap_or(0), said[at..].find('\n').map_or(said.len(), |e| at + e));
             panic!("`{secret}` is printed: {}", &said[from..to]);
         }
     }

@@ -84,7 +84,7 @@ impl Database {
         };
         match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
             Ok(Ok(connection)) => Ok(Session::new(connection)),
-            Ok(Err(e)) => Err(DbError::sqlx(DOING, e)),
+            Ok(Err(e)) => Err(named(&url, DbError::sqlx(DOING, e))),
             Err(_) => Err(too_slow(&url, DOING)),
         }
     }
@@ -105,7 +105,7 @@ impl Database {
             }
         };
         match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
-            Ok(result) => result.map_err(|e| name_matters(&url, DbError::mysql_async(DOING, e))),
+            Ok(result) => result.map_err(|e| named(&url, name_matters(&url, DbError::mysql_async(DOING, e)))),
             Err(_) => Err(too_slow(&url, DOING)),
         }
     }
@@ -126,6 +126,15 @@ impl Database {
         }
         Ok(url)
     }
+}
+
+/// What the server says names the account; what the network says names nothing.
+fn named(url: &DatabaseUrl, error: DbError) -> DbError {
+    if error.code.is_some() {
+        return error;
+    }
+    let message = format!("{}:{}: {}", url.host(), url.port(), error.server_message());
+    DbError::new(error.doing.clone(), error.class, message)
 }
 
 /// The binlog's transport can't verify the authority alone: it also wants the name. Stricter than asked, so it is said.

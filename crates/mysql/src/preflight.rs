@@ -335,6 +335,7 @@ async fn rights(
         Some((user, host)) => format!("{}@{}", text(user), text(host)),
         None => text(&account),
     };
+    let made = crate::migrate::version(session, database.control()).await.is_ok_and(|v| v.is_some());
     let rights = Rights {
         plan: inquiry.plan,
         catalog: inquiry.catalog,
@@ -347,10 +348,12 @@ async fn rights(
             .filter_map(|needed| held.missing(needed))
             .map(|grant| grant.statement(&account))
             .collect();
+        let first = "-- after the admin's rights and `crossfade migrate`, which makes the tables that are named here:\n";
+        let first = if made || missing.is_empty() || *role == Role::Admin { "" } else { first };
         let actual = if missing.is_empty() { "held".into() } else { format!("{} missing", missing.len()) };
         report
             .add("rights", format!("of the {}", role.name()), "held", actual, missing.is_empty())
-            .mend(missing.join("\n"));
+            .mend(format!("{first}{}", missing.join("\n")));
     }
     let excessive = held.excessive();
     let actual = if excessive.is_empty() { "none".to_owned() } else { excessive.join(", ") };

@@ -42,6 +42,11 @@ pub fn load(folder: &Path) -> Result<RawPlan, Problems> {
         }
     }
     match parse(sources) {
+        Ok(plan) if plan.targets.is_empty() && problems.is_empty() => {
+            let none = whole_file(&folder.display().to_string(), "the plan has no target".into());
+            let help = Some("one file per target beside plan.yaml; `crossfade plan init` drafts them".into());
+            Err(Problems::new(vec![Problem { help, ..none }], plan.sources))
+        }
         Ok(plan) if problems.is_empty() => Ok(plan),
         Ok(plan) => Err(Problems::new(problems, plan.sources)),
         Err(mut more) => {

@@ -1,0 +1,132 @@
+//! Rows that somebody else holds: Crossfade neither waits for them nor keeps anybody waiting.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use testkit::connect;
+use testkit::servers::Mariadb;
+use testkit::wait::until;
+
+use crate::answer::json;
+use crate::small::Small;
+use crate::support;
+
+/// How long the application may wait for a row because of us: the lock budget, and much room for a busy machine.
+const BOUND: Duration = Duration::from_secs(3);
+
+/// An application's session that notes its longest wait while it updates other rows.
+async fn application(url: String, stop: tokio_util::sync::CancellationToken) -> Result<Duration> {
+    let mut session = connect::to(&url).await?;
+    session.execute("SET SESSION innodb_lock_wait_timeout = 30").await.map_err(connect::said)?;
+    let mut longest = Duration::ZERO;
+    while !stop.is_cancelled() {
+        for sql in [
+            "UPDATE users SET minutes = minutes + 1 WHERE id = 3",
+            "UPDATE users SET other = 1 - COALESCE(other, 0) WHERE id = 1",
+        ] {
+            let began = Instant::now();
+            session.execute(sql).await.map_err(connect::said)?;
+            longest = longest.max(began.elapsed());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(longest)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_the_application_holds_is_left_to_it() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "bad_held").await?;
+    let d = &small.deployment;
+    // Its scope is marked by somebody else's row: the boss who is yet to come.
+    small.sql("UPDATE users SET boss_id = 7 WHERE id = 2").await?;
+    let mut up = small.up().await?;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let working = tokio::spawn(application(d.schemas.url.clone(), stop.clone()));
+    let mut holder = connect::to(&d.schemas.url).await?;
+    holder.begin().await?;
+    holder.row("SELECT id FROM users WHERE id = 2 FOR UPDATE").await?;
+
+    small.sql("INSERT INTO users (id, email, minutes) VALUES (7, 'gus', 7)").await?;
+    let busy = "SELECT COUNT(*) FROM exceptions WHERE target_table = 'users' AND scope_key = '2' AND reason = 'busy' AND closed_at IS NULL";
+    until("the held row is parked", Duration::from_secs(20), || async {
+        let count = small.control(busy).await.map_err(|e| e.to_string())?;
+        if count == "1" { Ok(()) } else { Err(count) }
+    })
+    .await?;
+    // All else goes on: the stream, and a backfill that meets the row, too.
+    small.sql("UPDATE users SET minutes = 70 WHERE id = 7").await?;
+    until("another row of the table", Duration::from_secs(20), || async {
+        let now = small.sql("SELECT seconds FROM users WHERE id = 7").await.map_err(|e| e.to_string())?;
+        if now == "4200" { Ok(()) } else { Err(now) }
+    })
+    .await?;
+    json(d, &["backfill", "--again"], 0, "backfill").await?;
+    let late = json(d, &["wait", "--timeout", "1s"], 1, "wait").await?;
+    assert!(late["waits_for"].as_str().is_some_and(|w| w.contains("the application holds")), "{late}");
+    // We wait for no row of the application's table.
+    let waits = format!(
+        "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%`{}`.`users` AS t%'",
+        d.schemas.legacy
+    );
+    for _ in 0..30 {
+        assert_eq!(server.sql(&waits).await?, "0");
+    }
+    let longest = {
+        stop.cancel();
+        working.await??
+    };
+    assert!(longest < BOUND, "the application waited for {longest:?}");
+
+    holder.rollback().await?;
+    d.yes(&["wait", "--timeout", "30s"]).await?;
+    let sql = "SELECT u.boss_uuid = m.uuid_binary FROM users u JOIN users_id_map m ON m.legacy_id = 7 WHERE u.id = 2";
+    assert_eq!(small.sql(sql).await?, "1");
+    assert_eq!(small.control(busy).await?, "0");
+    d.yes(&["verify", "--once"]).await?;
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_row_that_somebody_holds_keeps_nobody_waiting() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let mut small = Small::new(server, "bad_shadow").await?;
+    small.deployment = small.deployment.clone().set("CROSSFADE_LANES", "1");
+    let d = &small.deployment;
+    // Enough rows in one lane that one of them must be found.
+    small.sql("INSERT INTO users (id, email) SELECT 100 + seq, CONCAT('u', seq) FROM seq_1_to_400").await?;
+    let mut up = small.up().await?;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let working = tokio::spawn(application(d.schemas.url.clone(), stop.clone()));
+    let mut holder = connect::to(&d.schemas.url).await?;
+    holder.begin().await?;
+    holder.row("SELECT id FROM people WHERE id = 222 FOR UPDATE").await?;
+
+    small.sql("UPDATE users SET email = CONCAT(email, '!') WHERE id > 100").await?;
+    let began = Instant::now();
+    until("the other rows of its lane", Duration::from_secs(20), || async {
+        let done = small
+            .sql("SELECT COUNT(*) FROM people WHERE email LIKE '%!'")
+            .await
+            .map_err(|e| e.to_string())?;
+        if done == "399" { Ok(()) } else { Err(done) }
+    })
+    .await?;
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(10), "they waited for {took:?}");
+    let late = json(d, &["wait", "--timeout", "1s"], 1, "wait").await?;
+    assert!(late["waits_for"].is_string(), "{late}");
+    let longest = {
+        stop.cancel();
+        working.await??
+    };
+    assert!(longest < BOUND, "the application waited for {longest:?}");
+
+    holder.rollback().await?;
+    d.yes(&["wait", "--timeout", "30s"]).await?;
+    assert_eq!(small.sql("SELECT email FROM people WHERE id = 222").await?, "u122!");
+    d.yes(&["verify", "--once"]).await?;
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
