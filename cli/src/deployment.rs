@@ -126,10 +126,10 @@ pub async fn recover(settings: &Settings) -> anyhow::Result<usize> {
     let db = settings.database();
     let mut session = db.session().await?;
     let plan = own_plan(settings, &mut session, &db).await?;
-    let Some(before) = applied::read(&mut session, &db, &settings.source).await? else {
+    let Some(before) = applied::incarnation(&mut session, &db, &settings.source).await? else {
         bail!("source `{}` was never started: there is nothing to recover", settings.source);
     };
-    let context = context(settings, &db, plan, before.incarnation + 1)?;
+    let context = context(settings, &db, plan, before + 1)?;
     check_topics(&context, true).await?;
     let incarnation = context.topics.incarnation();
     session.begin().await?;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use testkit::servers::Mariadb;
 use testkit::wait::until;
 
-use crate::answer::json;
+use crate::answer::{json, refuses};
 use crate::small::Small;
 use crate::{error_of, start, support};
 
@@ -82,6 +82,27 @@ async fn a_position_that_the_server_does_not_know() -> Result<()> {
     let error = error_of(start(d)?).await?;
     for part in ["POSITION_AHEAD", "99999999", "another server", "crossfade recover"] {
         assert!(error.contains(part), "{part}: {error}");
+    }
+    json(d, &["recover"], 0, "recover").await?;
+    let mut up = small.up().await?;
+    d.yes(&["verify", "--once"]).await?;
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
+
+/// Somebody wrote into the control schema.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_that_is_none() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "bad_position").await?;
+    let d = &small.deployment;
+    let mut up = small.up().await?;
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    small.control("UPDATE applied SET position = 'mysql-bin.000003:4'").await?;
+    let says =
+        ["read a position from the control schema", "`mysql-bin.000003:4` is not a", "crossfade recover"];
+    for command in [&["up"][..], &["wait"], &["status"]] {
+        refuses(d, command, &says).await?;
     }
     json(d, &["recover"], 0, "recover").await?;
     let mut up = small.up().await?;

@@ -17,7 +17,7 @@ pub struct Applied {
 fn position(text: Option<&str>) -> Result<Option<Position>, DbError> {
     text.map(|t| {
         t.parse().map_err(|e: change::PositionError| {
-            DbError::new("read a position from the control schema", Class::Other, e.to_string())
+            DbError::new("read a position from the control schema", Class::Other, format!("{e}; `crossfade recover` begins anew"))
         })
     })
     .transpose()
@@ -36,6 +36,16 @@ pub async fn read(session: &mut Session, db: &Database, source: &str) -> Result<
         age_seconds: row.f64(2)?,
         waits_for: row.text(3)?.map(Into::into),
     }))
+}
+
+/// The incarnation alone, also if the position beside it is damaged.
+pub async fn incarnation(session: &mut Session, db: &Database, source: &str) -> Result<Option<u64>, DbError> {
+    let sql = format!(
+        "SELECT incarnation FROM {} WHERE source = {}",
+        db.control_table("applied"),
+        quote::text(source)
+    );
+    session.row(&sql).await?.map_or(Ok(None), |row| row.u64(0))
 }
 
 /// Stores a proved position of this incarnation; the caller sees to it that it only grows.
