@@ -17,7 +17,11 @@ pub struct Applied {
 fn position(text: Option<&str>) -> Result<Option<Position>, DbError> {
     text.map(|t| {
         t.parse().map_err(|e: change::PositionError| {
-            DbError::new("read a position from the control schema", Class::Other, format!("{e}; `crossfade recover` begins anew"))
+            DbError::new(
+                "read a position from the control schema",
+                Class::Other,
+                format!("{e}; `crossfade recover` begins anew"),
+            )
         })
     })
     .transpose()
