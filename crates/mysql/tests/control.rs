@@ -142,18 +142,13 @@ async fn no_privilege_is_told_apart_from_no_table() {
         ))
         .await
         .unwrap();
-    let few = common::server_as("cfmysql_few", "pw");
-    let few = Database::new(format!("{few}/{schema}").parse().unwrap(), "none");
+    let few = Database::new(common::as_user(&database, "cfmysql_few", "pw").parse().unwrap(), "none");
     let mut session = few.session().await.unwrap();
     assert_eq!(catalog::presence(&mut session, schema, "open").await.unwrap(), Presence::Readable);
     assert_eq!(catalog::presence(&mut session, schema, "shut").await.unwrap(), Presence::Denied);
     assert_eq!(catalog::presence(&mut admin, schema, "gone").await.unwrap(), Presence::Absent);
-    let wrong = common::server_as("cfmysql_few", "wrong");
-    let error = Database::new(format!("{wrong}/{schema}").parse().unwrap(), "none")
-        .session()
-        .await
-        .map(drop)
-        .unwrap_err();
+    let wrong = Database::new(common::as_user(&database, "cfmysql_few", "wrong").parse().unwrap(), "none");
+    let error = wrong.session().await.map(drop).unwrap_err();
     assert_eq!(error.class, Class::Privilege);
     admin.execute("DROP USER cfmysql_few@'127.0.0.1'").await.unwrap();
 }

@@ -71,7 +71,7 @@ impl World {
     }
 
     fn database_of(&self, role: Role) -> Database {
-        let url = format!("{}/{}", common::server_as(&user(self.test, role), "pw"), self.database.schema());
+        let url = common::as_user(&self.database, &user(self.test, role), "pw");
         Database::new(url.parse().unwrap(), self.database.control())
     }
 

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{database, url};
+use common::database;
 use mysql::{Limits, ServerLoad};
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn what_is_configured_is_measured_and_what_cannot_be_measured_counts() {
         history_length: Some(u64::MAX),
         replica_lag: Some(Duration::from_secs(10)),
         // Not a replica.
-        replicas: vec![url("cfmysql_load")],
+        replicas: vec![database.url().clone()],
     };
     let mut server = ServerLoad::new(database.clone(), limits);
     for _ in 0..2 {

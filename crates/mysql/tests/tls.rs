@@ -159,8 +159,7 @@ async fn a_password_in_a_file_can_change_while_we_run() {
     .await
     .unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
-    let address =
-        |password: &str| format!("{}/cfmysql_rotate\n", common::server_as("cfmysql_rotate", password));
+    let address = |password: &str| format!("{}\n", common::as_user(&database, "cfmysql_rotate", password));
     std::fs::write(file.path(), address("one")).unwrap();
     let url = std::fs::read_to_string(file.path()).unwrap().parse().unwrap();
     let rotated = Database::from_file(url, file.path(), "none");

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use tempfile::TempDir;
 
 pub use kafka::Kafka;
-pub use mariadb::{Mariadb, Schemas, TINY_BINLOGS};
+pub use mariadb::{Mariadb, Schemas, TINY_BINLOGS, empty_schema};
 
 /// The scripts' way to say that this machine has not got what the server needs.
 const CANNOT: i32 = 77;

@@ -1,51 +1,25 @@
-//! The server that the tests run against: a private one, or the one that `CROSSFADE_TEST_DATABASE` names with an account
-//! that has all privileges, such as `mysql://cf:cf@127.0.0.1:3306`.
+//! Schemas on the server that the tests run against.
 #![allow(dead_code, clippy::unwrap_used)]
 
 use mysql::{Database, DatabaseUrl};
 use plan::catalog::Column;
-use tokio::sync::OnceCell;
+use testkit::servers::empty_schema;
 
-static SERVER: OnceCell<String> = OnceCell::const_new();
-
-/// Its address without a schema. After [`database`] was called.
-pub fn server() -> String {
-    SERVER.get().expect("`database` starts the server").clone()
-}
-
-/// The same for another account.
-pub fn server_as(user: &str, password: &str) -> String {
-    let server = server();
-    let host = server.rsplit_once('@').expect("an address with an account").1;
-    format!("mysql://{user}:{password}@{host}")
-}
-
-pub fn url(schema: &str) -> DatabaseUrl {
-    format!("{}/{schema}", server()).parse().unwrap()
+/// The address of its legacy schema for another account.
+pub fn as_user(database: &Database, user: &str, password: &str) -> String {
+    let address = database.url();
+    let (host, port) = (address.host(), address.port());
+    format!("mysql://{user}:{password}@{host}:{port}/{}", address.schema())
 }
 
 /// Empty schemas `cfmysql_<name>` (legacy) and, not yet made, `cfmysql_<name>_c` (control).
 pub async fn database(name: &str) -> Database {
-    SERVER
-        .get_or_init(|| async {
-            if let Ok(server) = std::env::var("CROSSFADE_TEST_DATABASE") {
-                return server;
-            }
-            let server = testkit::servers::Mariadb::shared().await.expect("a private MariaDB");
-            server.url("").trim_end_matches('/').to_owned()
-        })
-        .await;
     let (schema, control) = (format!("cfmysql_{name}"), format!("cfmysql_{name}_c"));
-    let admin = Database::new(url("information_schema"), "none");
-    let mut session = admin.session().await.expect("the server answers");
-    session
-        .execute(&format!(
-            "DROP DATABASE IF EXISTS {schema}; DROP DATABASE IF EXISTS {control}; \
-             CREATE DATABASE {schema} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
-        ))
-        .await
-        .unwrap();
-    Database::new(url(&schema), control)
+    let url: DatabaseUrl = empty_schema(&schema).await.expect("a MariaDB for the tests").parse().unwrap();
+    let database = Database::new(url, control.clone());
+    let mut session = database.session().await.unwrap();
+    session.execute(&format!("DROP DATABASE IF EXISTS {control}")).await.unwrap();
+    database
 }
 
 pub fn column(data_type: &str, column_type: &str) -> Column {

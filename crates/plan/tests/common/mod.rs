@@ -1,5 +1,4 @@
-//! The server that the tests run against: `CROSSFADE_TEST_DATABASE`, an account with all privileges, such as
-//! `mysql://cf:cf@127.0.0.1:33100`; a MySQL needs `?ssl-mode=required` behind it.
+//! Plans of a few lines, and schemas on a real server to check them against.
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -7,21 +6,14 @@ use std::collections::BTreeMap;
 use mysql::{Database, Session};
 use plan::catalog::Catalog;
 use plan::{Parameters, Problems, RawPlan};
+use testkit::servers::empty_schema;
 
 pub const LEGACY: &str = include_str!("../../../testkit/sql/legacy.sql");
 
 /// An empty schema of this name, made anew, and a session in it.
 pub async fn schema(name: &str) -> Session {
-    let server =
-        std::env::var("CROSSFADE_TEST_DATABASE").unwrap_or_else(|_| "mysql://cf:cf@127.0.0.1:33100".into());
-    let (server, options) = server.split_once('?').unwrap_or((&server, ""));
-    let url = |schema: &str| format!("{server}/{schema}?{options}").parse().unwrap();
-    let admin = Database::new(url("information_schema"), "none");
-    let mut session = admin.session().await.expect("the tests need a server; see CROSSFADE_TEST_DATABASE");
-    session.execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
-    let create = format!("CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci");
-    session.execute(&create).await.unwrap();
-    Database::new(url(name), "none").session().await.unwrap()
+    let url = empty_schema(name).await.expect("a MariaDB for the tests");
+    Database::new(url.parse().unwrap(), "none").session().await.unwrap()
 }
 
 /// The catalog of a schema that was made with these statements.

@@ -6,7 +6,7 @@ use anyhow::bail;
 use tokio::sync::OnceCell;
 
 use super::{Server, Started};
-use crate::ports;
+use crate::{connect, ports};
 
 /// Makes binlogs rotate all the time.
 pub const TINY_BINLOGS: &str = "--max-binlog-size=4096";
@@ -23,6 +23,25 @@ pub struct Schemas {
     pub control: String,
     /// The server's address with the legacy schema.
     pub url: String,
+}
+
+/// The address of a schema, empty and made anew, on the server of a binary's tests: a private one, or the one that
+/// `CROSSFADE_TEST_DATABASE` names with an account that has all privileges, such as `mysql://cf:cf@127.0.0.1:3306`.
+pub async fn empty_schema(name: &str) -> anyhow::Result<String> {
+    let server = match std::env::var("CROSSFADE_TEST_DATABASE") {
+        Ok(server) => server,
+        Err(_) => Mariadb::shared().await?.url(""),
+    };
+    let (server, options) = server.split_once('?').unwrap_or((&server, ""));
+    let url = |schema: &str| format!("{}/{schema}?{options}", server.trim_end_matches('/'));
+    let mut admin = connect::to(&url("information_schema")).await?;
+    let sql = format!(
+        "DROP DATABASE IF EXISTS {0}; CREATE DATABASE {0} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+        connect::ident(name)
+    );
+    admin.execute(&sql).await.map_err(connect::said)?;
+    admin.close().await;
+    Ok(url(name))
 }
 
 impl Mariadb {
