@@ -247,9 +247,9 @@ async fn add_lanes(session: &mut Session, context: &Context) -> anyhow::Result<(
                 .await?;
         } else if there.len() as u32 != context.lanes {
             bail!(
-                "`{target}` has {} lanes, the setting `lanes` is {}: set it back, or choose another topic prefix and control schema",
+                "`{target}` has {0} lanes, the setting `lanes` is {1}: set it back to {0}, or begin anew with {1} lanes: `crossfade recover --lanes {1}`",
                 there.len(),
-                context.lanes
+                context.lanes,
             );
         }
     }

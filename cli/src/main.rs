@@ -35,9 +35,6 @@ struct Cli {
     command: Command,
     #[command(flatten)]
     args: Args,
-    /// What data looks like on stdout
-    #[arg(long, global = true, env = "CROSSFADE_OUTPUT", value_enum, default_value_t)]
-    output: Format,
 }
 
 #[derive(Debug, Subcommand)]
@@ -144,7 +141,6 @@ fn arguments() -> Vec<OsString> {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
-    let format = cli.output;
     match cli.command {
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "crossfade", &mut std::io::stdout());
@@ -154,6 +150,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         _ => {}
     }
     let settings = Settings::resolve(cli.args)?;
+    let format = if settings.json { Format::Json } else { Format::Text };
     let _telemetry = telemetry::start("crossfade", &settings)?;
     let db = settings.database();
     if cli.command.needs_control() {

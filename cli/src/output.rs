@@ -2,12 +2,10 @@
 
 use std::io::Write;
 
-use clap::ValueEnum;
 use serde::Serialize;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    #[default]
     Text,
     Json,
 }

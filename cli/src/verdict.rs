@@ -1,5 +1,6 @@
 //! `crossfade verdict`: may reads move? The last pass's answer, as long as it holds.
 
+use anyhow::bail;
 use mysql::{Class, Database};
 use plan::quote;
 use serde_json::{Value, json};
@@ -18,6 +19,18 @@ pub async fn run(db: &Database, target: Option<&str>, format: Format) -> anyhow:
         Err(e) if e.class == Class::Missing => None,
         other => other?,
     };
+    if let Some(target) = target.filter(|_| row.is_none()) {
+        let known =
+            format!("SELECT target FROM {} WHERE target <> '' ORDER BY 1", db.control_table("verdict"));
+        let known = match session.rows(&known).await {
+            Err(e) if e.class == Class::Missing => Vec::new(),
+            other => other?,
+        };
+        let known: Vec<&str> = known.iter().filter_map(|r| r.text(0).ok().flatten()).collect();
+        if !known.is_empty() {
+            bail!("the last pass had no target `{target}`; it had {}", known.join(", "));
+        }
+    }
     let mut body = match &row {
         None => unknown("no verification pass has ended yet", "`crossfade verify --once`"),
         Some(row) if row.bool(3)?.unwrap_or(true) => unknown(

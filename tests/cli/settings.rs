@@ -34,6 +34,7 @@ const SETTINGS: &[(&str, Option<&str>)] = &[
     ("max-history-length", Some("short")),
     ("listen", Some("9300")),
     ("console", Some("9301")),
+    ("output", Some("xml")),
     ("log-format", Some("xml")),
     ("log-filter", Some("a=b=c")),
     ("otlp-endpoint", Some("collector:4317")),

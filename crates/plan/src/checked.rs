@@ -192,9 +192,8 @@ pub struct ListReference {
 pub struct Route {
     /// The changed table.
     pub from: String,
-    pub when: Option<When>,
-    /// Further conditions that must hold too. To leave them out only marks more.
-    pub also: Vec<When>,
+    /// Conditions that all hold in an image that leads anywhere.
+    pub when: Vec<When>,
     pub by: RouteBy,
 }
 

@@ -43,7 +43,7 @@ fn write_target(target: &Target, out: &mut String) -> std::fmt::Result {
             RouteBy::Lookup { query, .. } => query.to_string(),
             RouteBy::ByVerifier => "by verifier".into(),
         };
-        writeln!(out, "route {} {:?} {:?} {by}", r.from, r.when, r.also)?;
+        writeln!(out, "route {} {:?} {by}", r.from, r.when)?;
     }
     Ok(())
 }

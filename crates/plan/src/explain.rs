@@ -28,7 +28,7 @@ pub struct ExplainedTarget {
     pub routes: Vec<String>,
     /// The rows that the target should hold, for one chunk.
     pub wanted: String,
-    /// Writes only what differs.
+    /// Writes only what differs. A plain copy has only `insert`, which does both.
     pub update: Option<String>,
     pub insert: Option<String>,
     /// Legacy ids without a map entry.
@@ -82,6 +82,10 @@ fn target(plan: &Checked, target: &Target, control: &str) -> ExplainedTarget {
         }
         text
     });
+    let (update, insert) = match sql.plain_copy(scopes) {
+        Some(copy) => (None, Some(copy.upsert)),
+        None => (sql.apply().update(), sql.apply().insert()),
+    };
     ExplainedTarget {
         target: target.table.clone(),
         file: target.file.clone(),
@@ -92,21 +96,22 @@ fn target(plan: &Checked, target: &Target, control: &str) -> ExplainedTarget {
         columns: columns.collect(),
         routes: target.routes.iter().map(route).collect(),
         wanted: sql.wanted(scopes).sql,
-        update: sql.apply().update(),
-        insert: sql.apply().insert(),
+        update,
+        insert,
         unmapped: sql.unmapped(scopes).map(|u| u.sql),
         digests: [sql.digest_wanted(scopes).sum, sql.digest_present(scopes).sum],
     }
 }
 
 fn route(route: &Route) -> String {
-    let when = route.when.as_ref().map_or(String::new(), |w| {
-        format!(
-            " when {} is {}",
-            w.column.name,
-            w.equals.iter().map(|e| format!("'{e}'")).collect::<Vec<_>>().join(" or ")
-        )
+    let conditions = route.when.iter().map(|w| {
+        let values: Vec<String> = w.equals.iter().map(|e| format!("'{e}'")).collect();
+        format!("{} is {}", w.column.name, values.join(" or "))
     });
+    let when = match conditions.collect::<Vec<_>>().join(" and ") {
+        all if all.is_empty() => all,
+        all => format!(" when {all}"),
+    };
     let by = match &route.by {
         RouteBy::Columns(columns) => {
             columns.iter().map(|c| c.column.name.as_str()).collect::<Vec<_>>().join(", ")

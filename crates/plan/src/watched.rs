@@ -29,7 +29,7 @@ pub fn watched(
                 RouteBy::Lookup { uses, .. } => uses.iter().collect(),
                 RouteBy::ByVerifier => vec![],
             };
-            let conditions = route.when.iter().chain(&route.also).map(|w| &w.column);
+            let conditions = route.when.iter().map(|w| &w.column);
             let names = columns.into_iter().chain(conditions).map(|c| c.name.clone());
             published.entry(route.from.clone()).or_default().extend(names);
         }

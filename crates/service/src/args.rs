@@ -116,6 +116,10 @@ pub struct Args {
     #[arg(long, env = "CROSSFADE_CONSOLE", global = true, value_name = "ADDRESS")]
     pub console: Option<Value>,
 
+    /// What data looks like on stdout: text or json [default: text]
+    #[arg(long, env = "CROSSFADE_OUTPUT", global = true, value_name = "FORMAT")]
+    pub output: Option<Value>,
+
     /// text or json [default: text]
     #[arg(long, env = "CROSSFADE_LOG_FORMAT", global = true, value_name = "FORMAT")]
     pub log_format: Option<Value>,
@@ -182,6 +186,7 @@ impl Args {
             max_history_length: self.max_history_length.or(file.max_history_length),
             listen: self.listen.or(file.listen),
             console: self.console.or(file.console),
+            output: self.output.or(file.output),
             log_format: self.log_format.or(file.log_format),
             log_filter: self.log_filter.or(file.log_filter),
             otlp_endpoint: self.otlp_endpoint.or(file.otlp_endpoint),

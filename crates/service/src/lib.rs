@@ -1,6 +1,7 @@
 //! What every main calls: settings, telemetry, health, heartbeat, and the way out.
 
 mod args;
+mod consume;
 mod context;
 mod health;
 mod heartbeat;
@@ -10,6 +11,7 @@ mod shutdown;
 pub mod telemetry;
 
 pub use args::{Args, Value};
+pub use consume::{ConsumeError, Work, consume, decode};
 pub use context::Context;
 pub use health::Health;
 pub use heartbeat::{Status, heartbeat};

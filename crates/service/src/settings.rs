@@ -42,6 +42,8 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// The console and the API of the verifier. `None`: not served.
     pub console: Option<SocketAddr>,
+    /// Data on stdout is JSON.
+    pub json: bool,
     pub log: Log,
     /// gRPC address of an OpenTelemetry collector. `None`: no traces.
     pub otlp: Option<String>,
@@ -131,11 +133,7 @@ fn build(args: Args, problems: &mut Problems) -> Option<Settings> {
     if let Err(e) = filter.parse::<tracing_subscriber::EnvFilter>() {
         problems.add("log-filter", format!("`{filter}` is no filter: {e} (an example: `info,writer=debug`)"));
     }
-    let json = match text(&args.log_format, "text").as_str() {
-        "text" => false,
-        "json" => true,
-        _ => problems.add("log-format", "is one of text, json").is_some(),
-    };
+    let log_json = json(problems, "log-format", &args.log_format);
     let otlp = args.otlp_endpoint.as_ref().map(|v| v.0.clone());
     if otlp.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
         problems.add("otlp-endpoint", "begins with http:// or https://, as in http://collector:4317");
@@ -161,7 +159,8 @@ fn build(args: Args, problems: &mut Problems) -> Option<Settings> {
             .maybe("verify-every", &args.verify_every, duration)
             .unwrap_or(Duration::from_secs(600)),
         instance: args.instance.as_ref().map_or_else(instance, |v| v.0.chars().take(64).collect()),
-        log: Log { json, filter },
+        json: json(problems, "output", &args.output),
+        log: Log { json: log_json, filter },
         database: database?,
         bus: bus?,
         database_file,
@@ -223,6 +222,14 @@ fn bus(args: &Args, problems: &mut Problems) -> Option<BusChoice> {
             problems.add("bus", "is `in-process` or `kafka://broker:9092,broker:9092`");
             None
         }
+    }
+}
+
+fn json(problems: &mut Problems, key: &'static str, value: &Option<Value>) -> bool {
+    match text(value, "text").as_str() {
+        "text" => false,
+        "json" => true,
+        _ => problems.add(key, "is one of text, json").is_some(),
     }
 }
 

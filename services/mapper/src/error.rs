@@ -5,12 +5,10 @@ use mysql::DbError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum MapperError {
-    #[error("consume changes: {0}")]
-    Consume(#[source] BusError),
+    #[error(transparent)]
+    Consume(#[from] service::ConsumeError),
     #[error("publish marks: {0}")]
     Publish(#[source] BusError),
-    #[error("a record on {topic}/{partition} at offset {offset} cannot be read: {source}")]
-    Record { topic: String, partition: u32, offset: u64, source: proto::RecordError },
     #[error(
         "a change of `{table}` lacks the column `{column}`, which the plan routes by: reader and mapper run different plans; restart both with the same one"
     )]

@@ -86,9 +86,7 @@ fn one_route(
     let mut images = Vec::new();
     for row in &batch.rows {
         for image in [&row.before, &row.after].into_iter().flatten() {
-            if let Some(when) = &route.when
-                && !met(when, layout.cell(image, &when.column.name)?)
-            {
+            if !all_met(layout, image, &route.when)? {
                 continue;
             }
             match &route.by {
@@ -141,6 +139,15 @@ fn digits(text: &str) -> Option<Cell> {
     }
     let n = text.parse::<i64>().ok()?;
     (n.to_string() == text).then_some(Cell::Int(n))
+}
+
+fn all_met(layout: &Layout<'_>, image: &[Cell], conditions: &[When]) -> Result<bool, MapperError> {
+    for when in conditions {
+        if !met(when, layout.cell(image, &when.column.name)?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Is the condition met, as far as can be told here? What cannot be told counts as met.

@@ -137,27 +137,25 @@ async fn plain(
 ) -> Result<Outcome, DbError> {
     let before = count(session, &copy.present).await?;
     let matched = session.execute(&copy.upsert).await?;
-    let after = count(session, &copy.present).await?;
-    let wanted = count(session, &copy.wanted).await?;
-    let mut doomed = Vec::new();
-    // The target now holds every wanted row, so equal numbers mean equal sets; a row that comes or goes between the two
-    // looks has a mark of its own.
-    if after != wanted {
+    let (mut after, mut deleted) = (matched, 0);
+    // Where nothing stood, the upsert's own snapshot is all that stands there now.
+    if before != 0 {
+        after = count(session, &copy.present).await?;
+        let mut doomed = Vec::new();
         for row in session.rows(&copy.extras).await? {
             let key = sql.target.primary_key.iter().enumerate().map(|(i, c)| row.cell(i, c));
             doomed.push(Key(key.collect::<Result<_, _>>()?));
         }
         for some in doomed.chunks(500) {
-            session.execute(&sql.apply().delete(some)).await?;
+            deleted += session.execute(&sql.apply().delete(some)).await?;
         }
     }
-    let deleted = doomed.len() as u64;
-    let read = after.saturating_sub(deleted);
-    let (inserted, updated) = (after.saturating_sub(before), matched.saturating_sub(read));
+    let scanned = after.saturating_sub(deleted);
+    let (inserted, updated) = (after.saturating_sub(before), matched.saturating_sub(scanned));
     let open = open_exceptions(session, db, sql, scopes).await?;
     let (reported, closed) = reconcile(session, db, sql, &open, &[], &[]).await?;
     let changed = inserted + updated + deleted;
-    Ok(Outcome { scanned: wanted, changed, reported, closed, ..Outcome::default() })
+    Ok(Outcome { scanned, changed, reported, closed, ..Outcome::default() })
 }
 
 async fn count(session: &mut Session, query: &str) -> Result<u64, DbError> {

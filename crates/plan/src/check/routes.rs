@@ -87,7 +87,7 @@ fn own(scope: &[ScopeColumn]) -> Option<Route> {
     let one_source = scope.iter().all(|s| s.source_table == *from);
     let columns =
         scope.iter().map(|s| RouteColumn { column: s.source_column.clone(), digits: false }).collect();
-    one_source.then(|| Route { from: from.clone(), when: None, also: vec![], by: RouteBy::Columns(columns) })
+    one_source.then(|| Route { from: from.clone(), when: vec![], by: RouteBy::Columns(columns) })
 }
 
 fn parents(scope: &[ScopeColumn], columns: &[TargetColumn], desk: &Desk<'_>) -> BTreeSet<String> {
@@ -110,7 +110,7 @@ fn same(a: &Route, b: &Route) -> bool {
         _ => false,
     };
     let conditions = |r: &Route| -> Vec<(String, Vec<String>)> {
-        r.when.iter().chain(&r.also).map(|w| (w.column.name.clone(), w.equals.clone())).collect()
+        r.when.iter().map(|w| (w.column.name.clone(), w.equals.clone())).collect()
     };
     by && a.from == b.from && conditions(a) == conditions(b)
 }
@@ -125,7 +125,7 @@ struct Draft<'a, 'd> {
 impl Draft<'_, '_> {
     fn route(&mut self, written: &Short<raw::Route>, at: Place, report: &mut Report<'_>) -> Option<Route> {
         let from = self.changed.name.clone();
-        let plain = |by| Route { from: from.clone(), when: None, also: vec![], by };
+        let plain = |by| Route { from: from.clone(), when: vec![], by };
         let full = match written {
             Short::Text(word) if word == "by_verifier" => return Some(plain(RouteBy::ByVerifier)),
             Short::Text(column) => return self.columns(&[(column.clone(), at)], at, report).map(plain),
@@ -143,11 +143,11 @@ impl Draft<'_, '_> {
                 return None;
             }
         };
-        let mut conditions = match &full.when {
-            Some(sql) => self.conditions(&Text::of(sql), report)?.into_iter(),
-            None => vec![].into_iter(),
+        let when = match &full.when {
+            Some(sql) => self.conditions(&Text::of(sql), report)?,
+            None => vec![],
         };
-        Some(Route { from, when: conditions.next(), also: conditions.collect(), by })
+        Some(Route { from, when, by })
     }
 
     fn columns(&self, names: &[(String, Place)], at: Place, report: &mut Report<'_>) -> Option<RouteBy> {

@@ -16,8 +16,6 @@ pub struct PlainCopy {
     pub present: String,
     /// Inserts and updates. Matched rows: 1 for a new or an equal one, 2 for a changed one.
     pub upsert: String,
-    /// Rows that the target should hold.
-    pub wanted: String,
     /// Primary keys of rows that the plan does not want.
     pub extras: String,
 }
@@ -39,39 +37,36 @@ impl TargetSql<'_> {
         }
         let table = self.table();
         let names: Vec<String> = target.columns.iter().map(|c| quote::ident(&c.column.name)).collect();
-        let values = |prefix: &str| {
-            let columns = target.columns.iter().enumerate();
-            self.select(
-                columns.map(|(j, c)| aliased(c.value.clone(), format!("{prefix}{j}"))).collect(),
-                scopes,
-            )
+        let values = |only: &dyn Fn(&str) -> bool| {
+            let columns = target.columns.iter().enumerate().map(|(j, c)| (format!("c{j}"), c));
+            let columns = columns.filter(|(name, _)| only(name));
+            self.select(columns.map(|(name, c)| aliased(c.value.clone(), name)).collect(), scopes)
         };
         let mut set: Vec<String> = names.iter().map(|n| format!("{n} = VALUES({n})")).collect();
         set.extend(target.keep.iter().map(|c| format!("{0} = {table}.{0}", quote::ident(c))));
         let (own, from) = self.present();
         let condition = scopes.condition(&own);
-        let keys = target.primary_key.iter().map(|k| quote::ident(&k.name));
-        let join: Vec<String> =
-            keys.clone().zip(self.staged_key()).map(|(k, w)| format!("t.{k} = s.{w}")).collect();
-        let keys: Vec<String> = keys.map(|k| format!("t.{k}")).collect();
-        let first = self.staged_key().into_iter().next()?;
         // `c<j>` names the wanted columns, as in the staging table.
-        if self.staged_key().iter().any(|k| !k.starts_with('c')) {
+        let staged = self.staged_key();
+        let first = staged.first()?;
+        if staged.iter().any(|k| !k.starts_with('c')) {
             return None;
         }
+        let keys: Vec<String> =
+            target.primary_key.iter().map(|k| format!("t.{}", quote::ident(&k.name))).collect();
+        let join: Vec<String> = keys.iter().zip(&staged).map(|(k, w)| format!("{k} = s.{w}")).collect();
         Some(PlainCopy {
             present: format!("SELECT COUNT(*) FROM {from} WHERE {condition}"),
             upsert: format!(
                 "INSERT INTO {table} ({}) {} ON DUPLICATE KEY UPDATE {}",
                 names.join(", "),
-                values("c"),
+                values(&|_| true),
                 set.join(", ")
             ),
-            wanted: format!("SELECT COUNT(*) FROM ({}) AS s", values("c")),
             extras: format!(
                 "SELECT {} FROM {from} LEFT JOIN ({}) AS s ON {} WHERE {condition} AND s.{first} IS NULL",
                 keys.join(", "),
-                values("c"),
+                values(&|name| staged.iter().any(|k| k == name)),
                 join.join(" AND ")
             ),
         })
