@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bus::{Bus, Topics};
 use mysql::Database;
-use plan::checked::{Checked, Sync, Target};
+use plan::checked::{Checked, Sync, Target, TargetKind};
 use uuid::Uuid;
 
 #[derive(Clone)]
@@ -60,6 +60,15 @@ impl Context {
 
     pub fn changes_topics(&self) -> Vec<String> {
         self.plan.watched.keys().map(|t| self.topics.changes(t)).collect()
+    }
+
+    /// Longest time that a transaction of the writer should take. Parallel columns stand in the application's rows:
+    /// there the lock budget counts.
+    pub fn budget(&self, kind: TargetKind) -> Duration {
+        match kind {
+            TargetKind::Parallel => self.lock_budget,
+            TargetKind::Shadow => self.chunk_budget,
+        }
     }
 
     pub fn is_batch(target: &Target) -> bool {

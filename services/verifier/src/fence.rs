@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::error::VerifierError;
 
 const POLL: Duration = Duration::from_millis(10);
-const IDLE: Duration = Duration::from_millis(40);
+/// Between two proofs: each is a commit on the application's server.
+const IDLE: Duration = Duration::from_millis(200);
 /// A proof that proves nothing new is written down this often: the binlog is the application's.
 const FRESHEN: Duration = Duration::from_secs(1);
 

@@ -135,26 +135,30 @@ async fn plain(
     scopes: Scopes<'_>,
     copy: &PlainCopy,
 ) -> Result<Outcome, DbError> {
-    let before = count(session, &copy.present).await?;
-    let matched = session.execute(&copy.upsert).await?;
-    let (mut after, mut deleted) = (matched, 0);
-    // Where nothing stood, the upsert's own snapshot is all that stands there now.
-    if before != 0 {
-        after = count(session, &copy.present).await?;
-        let mut doomed = Vec::new();
-        for row in session.rows(&copy.extras).await? {
+    let width = sql.target.primary_key.len();
+    let (mut kept, mut doomed) = (0, Vec::new());
+    for row in session.rows(&copy.present).await? {
+        if row.bool(width)?.unwrap_or_default() {
             let key = sql.target.primary_key.iter().enumerate().map(|(i, c)| row.cell(i, c));
             doomed.push(Key(key.collect::<Result<_, _>>()?));
-        }
-        for some in doomed.chunks(500) {
-            deleted += session.execute(&sql.apply().delete(some)).await?;
+        } else {
+            kept += 1;
         }
     }
-    let scanned = after.saturating_sub(deleted);
-    let (inserted, updated) = (after.saturating_sub(before), matched.saturating_sub(scanned));
+    let mut changed = 0;
+    for some in doomed.chunks(500) {
+        changed += session.execute(&sql.apply().delete(some)).await?;
+    }
+    // A kept row counts once, and once more if it changed; a new one counts once. Rows of the source that come or go
+    // between the two statements have marks of their own, and may make this number differ by as many.
+    let more = session.execute(&copy.upsert).await?.saturating_sub(kept);
+    changed += more;
+    let scanned = match scopes {
+        Scopes::Range(_) if kept > 0 && more > 0 => count(session, &copy.count).await?,
+        _ => kept.max(more),
+    };
     let open = open_exceptions(session, db, sql, scopes).await?;
     let (reported, closed) = reconcile(session, db, sql, &open, &[], &[]).await?;
-    let changed = inserted + updated + deleted;
     Ok(Outcome { scanned, changed, reported, closed, ..Outcome::default() })
 }
 

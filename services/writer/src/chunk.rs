@@ -26,13 +26,8 @@ const LEAST: u64 = 200;
 const MOST: u64 = 20_000;
 
 impl ChunkSize {
-    /// Parallel columns stand in the application's rows: there the lock budget counts.
     pub fn new(context: &Context, kind: TargetKind) -> Self {
-        let budget = match kind {
-            TargetKind::Parallel => context.lock_budget,
-            TargetKind::Shadow => context.chunk_budget,
-        };
-        Self { size: START, budget }
+        Self { size: START, budget: context.budget(kind) }
     }
 
     pub fn scopes(self) -> u64 {

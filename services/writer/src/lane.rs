@@ -9,7 +9,7 @@ use bytes::Bytes;
 use change::{Fold, Key};
 use mysql::control::lane;
 use mysql::{Class, DbError};
-use plan::checked::Sync;
+use plan::checked::{Sync, TargetKind};
 use plan::sql::{Scopes, TargetSql};
 use service::Context;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -163,7 +163,8 @@ impl LaneWorker {
         }
         let plan = self.shared.context.plan.clone();
         let target = plan.target(&self.target).expect("lanes are made of the plan's targets");
-        let (keys, new, taken) = collect(&pending.records, &target.folds(), self.size);
+        let Collected { keys, new, taken } = collect(&pending.records, &target.folds(), self.size);
+        let full = taken < pending.records.len();
         let sql = TargetSql::new(&plan, target, self.shared.context.database.control());
         let claim = Claim::Lane { lane: self.lane, topic: &self.topic, old: self.next_offset, new };
         let mut backoff = ExponentialBuilder::default()
@@ -189,7 +190,7 @@ impl LaneWorker {
         };
         match applied {
             Applied::Done(outcome) => {
-                self.done(keys.len(), &outcome);
+                self.done(keys.len(), full, target.kind, &outcome);
                 pending.records.drain(..taken);
                 self.next_offset = new;
             }
@@ -208,12 +209,13 @@ impl LaneWorker {
         applied
     }
 
-    fn done(&mut self, scopes: usize, outcome: &Outcome) {
+    /// `full`: more waited than the batch could take.
+    fn done(&mut self, scopes: usize, full: bool, kind: TargetKind, outcome: &Outcome) {
         self.shared.metrics.applied(scopes as u64, outcome);
-        let (budget, took) = (self.shared.context.lock_budget, outcome.held);
+        let (budget, took) = (self.shared.context.budget(kind), outcome.held);
         if took > budget && scopes >= self.size / 2 {
             self.size = (self.size / 2).max(LEAST);
-        } else if took < budget / 2 && scopes == self.size {
+        } else if took < budget / 2 && full {
             self.size = (self.size * 3 / 2).min(MOST);
         }
         tracing::trace!(target = %self.target, lane = self.lane, scopes, changed = outcome.changed, ?took, "applied");
@@ -256,12 +258,17 @@ pub async fn next_offset(
     Ok(found.next_offset)
 }
 
-/// Distinct scopes of the first records, the offset after them, and how many records they are. At least one record.
-fn collect(
-    records: &std::collections::VecDeque<(u64, Vec<Key>)>,
-    folds: &[Fold],
-    size: usize,
-) -> (Vec<Key>, u64, usize) {
+struct Collected {
+    /// Distinct scopes of the records, in key order.
+    keys: Vec<Key>,
+    /// The offset after them.
+    new: u64,
+    /// How many records they are.
+    taken: usize,
+}
+
+/// As many records as fit, at least one.
+fn collect(records: &std::collections::VecDeque<(u64, Vec<Key>)>, folds: &[Fold], size: usize) -> Collected {
     let mut seen = std::collections::HashSet::new();
     let mut keys = Vec::new();
     let (mut new, mut taken) = (0, 0);
@@ -278,7 +285,7 @@ fn collect(
     }
     // Locks are taken in key order, so that two writers of one table meet in the same order.
     keys.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-    (keys, new, taken)
+    Collected { keys, new, taken }
 }
 
 #[cfg(test)]
@@ -294,20 +301,20 @@ mod tests {
     fn a_batch_takes_whole_records_and_each_scope_once() {
         let records =
             [(5, vec![key(3), key(1)]), (6, vec![key(3)]), (7, vec![key(9), key(8), key(7)])].into();
-        assert_eq!(collect(&records, &[Fold::Exact], 4), (vec![key(1), key(3)], 7, 2));
-        assert_eq!(
-            collect(&records, &[Fold::Exact], 0),
-            (vec![key(1), key(3)], 6, 1),
-            "never an empty batch"
-        );
-        assert_eq!(collect(&records, &[Fold::Exact], 100).2, 3);
+        let taken = |size| {
+            let Collected { keys, new, taken } = collect(&records, &[Fold::Exact], size);
+            (keys, new, taken)
+        };
+        assert_eq!(taken(4), (vec![key(1), key(3)], 7, 2));
+        assert_eq!(taken(0), (vec![key(1), key(3)], 6, 1), "never an empty batch");
+        assert_eq!(taken(100).2, 3);
     }
 
     #[test]
     fn scopes_that_the_collation_calls_equal_are_one() {
         let text = |s: &str| Key(vec![Cell::Text(s.into())]);
         let records = [(0, vec![text("a"), text("A "), text("b")])].into();
-        assert_eq!(collect(&records, &[Fold::AsciiInsensitive], 10).0.len(), 2);
-        assert_eq!(collect(&records, &[Fold::Unspread], 10).0.len(), 3, "both spellings are looked up");
+        assert_eq!(collect(&records, &[Fold::AsciiInsensitive], 10).keys.len(), 2);
+        assert_eq!(collect(&records, &[Fold::Unspread], 10).keys.len(), 3, "both spellings are looked up");
     }
 }

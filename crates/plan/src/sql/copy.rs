@@ -12,12 +12,12 @@ use crate::quote;
 /// The statements that make a plain copy equal to its source for some scopes.
 #[derive(Clone, Debug)]
 pub struct PlainCopy {
-    /// Rows that the target holds.
+    /// Primary keys of the rows that the target holds, and 1 where the plan does not want the row.
     pub present: String,
     /// Inserts and updates. Matched rows: 1 for a new or an equal one, 2 for a changed one.
     pub upsert: String,
-    /// Primary keys of rows that the plan does not want.
-    pub extras: String,
+    /// How many rows the target holds.
+    pub count: String,
 }
 
 impl TargetSql<'_> {
@@ -56,19 +56,19 @@ impl TargetSql<'_> {
             target.primary_key.iter().map(|k| format!("t.{}", quote::ident(&k.name))).collect();
         let join: Vec<String> = keys.iter().zip(&staged).map(|(k, w)| format!("{k} = s.{w}")).collect();
         Some(PlainCopy {
-            present: format!("SELECT COUNT(*) FROM {from} WHERE {condition}"),
+            present: format!(
+                "SELECT {}, s.{first} IS NULL FROM {from} LEFT JOIN ({}) AS s ON {} WHERE {condition}",
+                keys.join(", "),
+                values(&|name| staged.iter().any(|k| k == name)),
+                join.join(" AND ")
+            ),
             upsert: format!(
                 "INSERT INTO {table} ({}) {} ON DUPLICATE KEY UPDATE {}",
                 names.join(", "),
                 values(&|_| true),
                 set.join(", ")
             ),
-            extras: format!(
-                "SELECT {} FROM {from} LEFT JOIN ({}) AS s ON {} WHERE {condition} AND s.{first} IS NULL",
-                keys.join(", "),
-                values(&|name| staged.iter().any(|k| k == name)),
-                join.join(" AND ")
-            ),
+            count: format!("SELECT COUNT(*) FROM {from} WHERE {condition}"),
         })
     }
 }
