@@ -12,6 +12,6 @@ case ${1:-} in
 *) sed -n '2,4s/^# //p' "$0" >&2; exit 2 ;;
 esac
 
-echo "building crossfade (the first time takes some minutes) …"
-cargo build --release --locked --quiet --package crossfade --package testkit --bins
+echo "building crossfade (the first time takes some minutes) …" >&2
+cargo build --release --locked --package crossfade --package testkit --bins
 exec "${CARGO_TARGET_DIR:-target}/release/demo"

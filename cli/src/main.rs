@@ -170,7 +170,10 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         ),
         Command::Topics { create } => {
             let context = match create {
-                true => deployment::create(&settings).await?,
+                true => {
+                    preflight::must_pass(&settings).await?;
+                    deployment::create(&settings).await?
+                }
                 false => deployment::join(&settings).await?,
             };
             let names: Vec<String> = deployment::topic_specs(&context).into_iter().map(|t| t.name).collect();
@@ -229,8 +232,9 @@ async fn up(settings: &Settings) -> anyhow::Result<Exit> {
     let (db, stop) = (settings.database(), shutdown.token());
     let progress = tokio::spawn(async move {
         let began = std::time::Instant::now();
-        if let Ok((scanned, changed)) = progress::watch(&db, &stop).await
+        if let Ok((scanned, changed)) = progress::watch(&db, progress::Passes::Open, &stop).await
             && !stop.is_cancelled()
+            && scanned > 0
         {
             let took = began.elapsed().as_secs_f64();
             eprintln!(
@@ -254,7 +258,7 @@ async fn backfill(settings: &Settings, only: &[String], again: bool, format: For
             deployment::order_again(&mut session, &db, &plan, settings.include_deferred, only).await?;
         eprintln!("{count} passes ordered");
     }
-    let (scanned, changed) = progress::watch(&db, &shutdown.token()).await?;
+    let (scanned, changed) = progress::watch(&db, progress::Passes::All, &shutdown.token()).await?;
     let done = !shutdown.token().is_cancelled();
     let answer = json!({ "schema_version": 1, "done": done, "scanned": scanned, "changed": changed });
     output::say(format, &answer, || {

@@ -9,9 +9,22 @@ use mysql::{Database, DbError, Session};
 use tokio_util::sync::CancellationToken;
 
 const LINE_EVERY: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(200);
 
-/// Watches until every pass is done, or `stop`. Gives (scanned, changed) of all passes.
-pub async fn watch(db: &Database, stop: &CancellationToken) -> anyhow::Result<(u64, u64)> {
+/// Which passes are watched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Passes {
+    All,
+    /// Those that are not done yet at the first look.
+    Open,
+}
+
+/// Watches until every pass is done, or `stop`. Gives (scanned, changed) of these passes.
+pub async fn watch(
+    db: &Database,
+    which: Passes,
+    stop: &CancellationToken,
+) -> anyhow::Result<(u64, u64)> {
     let bar = std::io::stderr().is_terminal().then(|| {
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} scopes  {per_sec}  ETA {eta}  {msg}");
         ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
@@ -20,12 +33,24 @@ pub async fn watch(db: &Database, stop: &CancellationToken) -> anyhow::Result<(u
     let mut last_line = Instant::now();
     let mut last_scanned = 0;
     let began = Instant::now();
+    let mut past: Option<Vec<u64>> = None;
     loop {
-        let passes = match read(db, &mut session).await {
+        let mut passes = match read(db, &mut session).await {
             Ok(passes) => passes,
-            Err(e) if e.is_transient() => Vec::new(),
+            Err(e) if e.is_transient() && !stop.is_cancelled() => {
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
             Err(e) => return Err(e.into()),
         };
+        if which == Passes::Open {
+            let done = passes.iter().filter(|p| p.state == "done").map(|p| p.id);
+            let past = past.get_or_insert_with(|| done.collect());
+            passes.retain(|p| !past.contains(&p.id));
+            if passes.is_empty() && !past.is_empty() {
+                return Ok((0, 0));
+            }
+        }
         let scanned: u64 = passes.iter().map(|p| p.scanned).sum();
         let changed: u64 = passes.iter().map(|p| p.changed).sum();
         let total: u64 = passes
@@ -66,7 +91,7 @@ pub async fn watch(db: &Database, stop: &CancellationToken) -> anyhow::Result<(u
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            () = tokio::time::sleep(LOOK) => {}
         }
     }
 }
