@@ -5,6 +5,7 @@ mod deployment;
 mod exceptions;
 mod health;
 mod hold;
+mod numbers;
 mod output;
 mod plan_command;
 mod preflight;

@@ -20,11 +20,7 @@ pub enum Passes {
 }
 
 /// Watches until every pass is done, or `stop`. Gives (scanned, changed) of these passes.
-pub async fn watch(
-    db: &Database,
-    which: Passes,
-    stop: &CancellationToken,
-) -> anyhow::Result<(u64, u64)> {
+pub async fn watch(db: &Database, which: Passes, stop: &CancellationToken) -> anyhow::Result<(u64, u64)> {
     let bar = std::io::stderr().is_terminal().then(|| {
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} scopes  {per_sec}  ETA {eta}  {msg}");
         ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::ValueEnum;
-use service::{Context, Health, Settings, Shutdown, Status, heartbeat};
+use service::{Context, Health, Readings, Settings, Shutdown, Status, heartbeat};
 use tokio_util::sync::CancellationToken;
+
+use crate::numbers::{self, Count};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Name {
@@ -48,7 +50,8 @@ pub async fn run(
     }
     let mut tasks = Vec::new();
     for name in names {
-        let (status, task) = start(*name, context.clone(), settings, shutdown.token());
+        let (status, readings, task) = start(*name, context.clone(), settings, shutdown.token());
+        health.show(readings);
         shutdown.spawn(heartbeat(
             context.database.clone(),
             health.clone(),
@@ -83,14 +86,21 @@ pub async fn run(
 }
 
 type Says = Arc<dyn Fn() -> Status + Send + Sync>;
+type Shows = Arc<dyn Readings>;
 type Task = std::pin::Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 fn says(detail: impl Fn() -> serde_json::Value + Send + Sync + 'static) -> Says {
     Arc::new(move || Status { state: "running", detail: detail() })
 }
 
-fn start(name: Name, context: Context, settings: &Settings, stop: CancellationToken) -> (Says, Task) {
-    use std::sync::atomic::Ordering::Relaxed;
+/// The same counts for the control schema and for `/metrics`.
+fn counts(counts: impl Fn() -> Vec<Count> + Send + Sync + 'static) -> (Says, Shows) {
+    let counts = Arc::new(counts);
+    let same = counts.clone();
+    (says(move || numbers::detail(&counts())), Arc::new(move || numbers::readings(&same())))
+}
+
+fn start(name: Name, context: Context, settings: &Settings, stop: CancellationToken) -> (Says, Shows, Task) {
     match name {
         Name::CdcReader => {
             let reader = cdc_reader::Reader::new(cdc_reader::Context {
@@ -102,57 +112,37 @@ fn start(name: Name, context: Context, settings: &Settings, stop: CancellationTo
                 partitions: context.lanes,
                 settings: cdc_reader::Settings::default(),
             });
-            let status = reader.status();
+            let (status, shown) = (reader.status(), reader.status());
             let says = says(move || serde_json::to_value(&*status.borrow()).unwrap_or_default());
-            (says, Box::pin(async move { Ok(reader.run(stop).await?) }))
+            let shows = Arc::new(move || numbers::reader(&shown.borrow()));
+            (says, shows, Box::pin(async move { Ok(reader.run(stop).await?) }))
         }
         Name::Mapper => {
             let metrics = Arc::new(mapper::metrics::Metrics::default());
             let m = metrics.clone();
-            let says = says(move || {
-                serde_json::json!({
-                    "changes": m.changes.load(Relaxed),
-                    "records": m.marks.load(Relaxed),
-                    "lookups": m.lookups.load(Relaxed),
-                    "redriven": m.redriven.load(Relaxed),
-                })
-            });
-            (says, Box::pin(async move { Ok(mapper::run(context, metrics, stop).await?) }))
+            let (says, shows) = counts(move || numbers::mapper(&m));
+            (says, shows, Box::pin(async move { Ok(mapper::run(context, metrics, stop).await?) }))
         }
         Name::IdMapper => {
             let metrics = Arc::new(id_mapper::metrics::Metrics::default());
             let m = metrics.clone();
-            let says = says(move || {
-                serde_json::json!({
-                    "marks": m.marks.load(Relaxed),
-                    "minted": m.minted.load(Relaxed),
-                    "collisions": m.collisions.load(Relaxed),
-                })
-            });
-            (says, Box::pin(async move { Ok(id_mapper::run(context, metrics, stop).await?) }))
+            let (says, shows) = counts(move || numbers::id_mapper(&m));
+            (says, shows, Box::pin(async move { Ok(id_mapper::run(context, metrics, stop).await?) }))
         }
         Name::Writer => {
             let shared = writer::app::share(context);
             let seen = shared.clone();
-            let says = says(move || {
-                let m = &seen.metrics;
-                serde_json::json!({
-                    "batches": m.batches.load(Relaxed),
-                    "marks": m.marks.load(Relaxed),
-                    "changed": m.changed.load(Relaxed),
-                    "parked": m.parked.load(Relaxed),
-                    "fenced": m.fenced.load(Relaxed),
-                    "retries": m.retries.load(Relaxed),
-                    "chunks": m.chunks.load(Relaxed),
-                })
-            });
-            (says, Box::pin(async move { Ok(writer::app::run_shared(shared, stop).await?) }))
+            let (says, shows) = counts(move || numbers::writer(&seen.metrics));
+            (says, shows, Box::pin(async move { Ok(writer::app::run_shared(shared, stop).await?) }))
         }
         Name::Verifier => {
             let pace = verifier::app::Pace { interval: settings.verify_every, share: 0.05 };
+            let proof = Arc::new(verifier::Proof::default());
+            let seen = proof.clone();
             (
                 says(|| serde_json::json!({})),
-                Box::pin(async move { Ok(verifier::run(context, pace, stop).await?) }),
+                Arc::new(move || numbers::verifier(&seen)),
+                Box::pin(async move { Ok(verifier::run(context, pace, proof, stop).await?) }),
             )
         }
     }

@@ -58,7 +58,8 @@ async fn before_anything_runs() -> Result<()> {
     // The control schema is missing, and the preflight says so; `up` makes it.
     let report = both(d, &["preflight", "--role", "writer,mapper"], 0, "preflight").await?;
     let checks = || report["checks"].as_array().into_iter().flatten();
-    let failed: Vec<&str> = checks().filter(|c| c["ok"] == false).filter_map(|c| c["name"].as_str()).collect();
+    let failed: Vec<&str> =
+        checks().filter(|c| c["ok"] == false).filter_map(|c| c["name"].as_str()).collect();
     assert!(failed.contains(&"control"), "{report}");
     let roles: Vec<&str> =
         checks().filter(|c| c["expected"] == "held").filter_map(|c| c["setting"].as_str()).collect();

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use testkit::servers::Mariadb;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::small::Small;
 use crate::{ask, refuses, support};
@@ -59,6 +60,36 @@ async fn sigterm_ends_it_in_good_order() -> Result<()> {
     let began = Instant::now();
     assert_eq!(support::terminate(&mut up).await?, Some(0));
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_numbers_can_be_scraped() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "cli_metrics").await?;
+    let address = format!("127.0.0.1:{}", testkit::ports::free());
+    let mut up = small.deployment.start(&["up", "--listen", &address])?;
+    small.applied(&mut up).await?;
+    small.sql("UPDATE users SET minutes = 50 WHERE id = 1").await?;
+    small.applied(&mut up).await?;
+    let mut stream = TcpStream::connect(&address).await?;
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page).await?;
+    let value = |name: &str| -> Result<f64> {
+        let line = page.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+        Ok(line.with_context(|| format!("{name} is missing in {page}"))?.parse()?)
+    };
+    for grown in [
+        "crossfade_reader_published_rows_total",
+        "crossfade_mapper_changes_total",
+        "crossfade_writer_changed_rows_total",
+    ] {
+        assert!(value(grown)? >= 1.0, "{page}");
+    }
+    assert_eq!(value("crossfade_reader_connected")?, 1.0);
+    assert!(value("crossfade_applied_age_seconds")? < 60.0, "{page}");
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
     Ok(())
 }
 

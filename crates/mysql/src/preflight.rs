@@ -315,9 +315,11 @@ async fn control(
     match check_control(session, database.control(), inquiry.deployment).await {
         Ok(()) => report.add("control", setting, &expected, &expected, true).info(),
         Err(ControlError::Database(e)) if e.class == Class::Connection => return Err(e),
-        Err(ControlError::Old(_)) => report
-            .add("control", setting, expected, "not there, or older", false)
-            .warn("`crossfade up` makes it; with Kafka `crossfade topics --create`, alone `crossfade migrate`"),
+        Err(ControlError::Old(_)) => {
+            report.add("control", setting, expected, "not there, or older", false).warn(
+                "`crossfade up` makes it; with Kafka `crossfade topics --create`, alone `crossfade migrate`",
+            )
+        }
         Err(e) => {
             report.add("control", setting, expected, e.to_string(), false).mend("run `crossfade migrate`")
         }

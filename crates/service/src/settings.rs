@@ -229,7 +229,7 @@ fn json(problems: &mut Problems, key: &'static str, value: &Option<Value>) -> bo
     match text(value, "text").as_str() {
         "text" => false,
         "json" => true,
-        _ => problems.add(key, "is one of text, json").is_some(),
+        other => problems.add(key, format!("`{other}` is none of text, json")).is_some(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Wires the verifier: the background fence, and passes one after another.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mysql::Session;
@@ -7,7 +8,7 @@ use service::Context;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::VerifierError;
-use crate::fence;
+use crate::fence::{self, Proof};
 use crate::pass::Pass;
 
 /// How the verifier paces itself.
@@ -19,9 +20,15 @@ pub struct Pace {
     pub share: f64,
 }
 
-pub async fn run(context: Context, pace: Pace, stop: CancellationToken) -> Result<(), VerifierError> {
+/// `proof` can be watched from outside.
+pub async fn run(
+    context: Context,
+    pace: Pace,
+    proof: Arc<Proof>,
+    stop: CancellationToken,
+) -> Result<(), VerifierError> {
     let stop = stop.child_token();
-    let fencing = fence::run(&context, &stop);
+    let fencing = fence::run(&context, &proof, &stop);
     let passing = passes(&context, pace, &stop);
     let both = async { tokio::try_join!(fencing, passing).map(drop) };
     both.await

@@ -5,6 +5,7 @@
 //! `mapped` or `writes`; *then* the ends of `mapped` are read; and so on to the lanes, whose offset moves only with the
 //! rows. Orders of a full pass that the mapper wrote on the way are passes, and passes are waited for too.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bus::fence;
@@ -23,6 +24,21 @@ const IDLE: Duration = Duration::from_millis(200);
 /// A proof that proves nothing new is written down this often: the binlog is the application's.
 const FRESHEN: Duration = Duration::from_secs(1);
 
+/// When the last proof that stands was begun: what was published by then is applied.
+#[derive(Debug, Default)]
+pub struct Proof(Mutex<Option<Instant>>);
+
+impl Proof {
+    /// `None`: nothing is proved yet.
+    pub fn age(&self) -> Option<Duration> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
+    }
+
+    fn begun(&self, at: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+}
+
 /// What was written down last, and when.
 #[derive(Default)]
 struct Proved {
@@ -31,13 +47,13 @@ struct Proved {
 }
 
 /// Runs until `stop`. Its own errors never stop the pipeline: what cannot be proved is not proved.
-pub async fn run(context: &Context, stop: &CancellationToken) -> Result<(), VerifierError> {
+pub async fn run(context: &Context, proof: &Proof, stop: &CancellationToken) -> Result<(), VerifierError> {
     let mut session: Option<Session> = None;
     let mut proved = Proved::default();
     while !stop.is_cancelled() {
         let pause = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            round = round(context, &mut session, &mut proved) => match round {
+            round = round(context, &mut session, &mut proved, proof) => match round {
                 Ok(()) => IDLE,
                 Err(e) if e.is_transient() => {
                     tracing::warn!(error = %e, "the fence is tried again");
@@ -59,12 +75,14 @@ async fn round(
     context: &Context,
     held: &mut Option<Session>,
     proved: &mut Proved,
+    proof: &Proof,
 ) -> Result<(), VerifierError> {
     let db = &context.database;
     let mut session = match held.take() {
         Some(open) => open,
         None => db.session().await.map_err(VerifierError::Control)?,
     };
+    let begun = Instant::now();
     let position =
         applied::published(&mut session, db, &context.source).await.map_err(VerifierError::Control)?;
     if let Some(position) = position {
@@ -72,6 +90,7 @@ async fn round(
         if new {
             prove(context, &mut session).await?;
         }
+        proof.begun(begun);
         if new || proved.stored.is_none_or(|at| at.elapsed() > FRESHEN) {
             let incarnation = context.topics.incarnation();
             applied::store(&mut session, db, &context.source, incarnation, &position)

@@ -11,3 +11,4 @@ pub mod verdict;
 
 pub use app::run;
 pub use error::VerifierError;
+pub use fence::Proof;
