@@ -1,8 +1,10 @@
-//! Side-by-side benchmarks: Crossfade against what one would write by hand, on the same data, in the same run.
+//! Side-by-side benchmarks: Crossfade against what one would write by hand, and against Debezium,
+//! on the same data, in the same run.
 //!
 //! Variables are listed in `settings.rs`, figures in `README.md`. Stdout: one JSON object a line, then the table.
 
 mod backfill;
+mod debezium;
 mod hand;
 mod latency;
 mod load;
@@ -12,6 +14,7 @@ mod report;
 mod settings;
 mod stand;
 mod stream;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -53,6 +56,9 @@ async fn run() -> Result<()> {
     }
     if settings.wants("memory") {
         memory::run(&stand, &mut report).await.context("memory")?;
+    }
+    if settings.wants("debezium") {
+        debezium::run(&stand, &mut report).await.context("debezium")?;
     }
     report.table();
     Ok(())

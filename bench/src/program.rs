@@ -1,13 +1,14 @@
 //! The program under test, as a process of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::process::{Child, Command};
 
 use crate::stand::Stand;
+use crate::usage;
 
 /// Longer than any backfill at the full size.
 const LIMIT: &str = "1800s";
@@ -18,6 +19,8 @@ pub struct Program {
     url: String,
     pub control: String,
     plan: PathBuf,
+    /// Kafka's address; without one the bus is in the process.
+    bus: Option<String>,
 }
 
 impl Program {
@@ -27,7 +30,14 @@ impl Program {
             url: stand.server.url(schema),
             control: format!("{schema}_control"),
             plan: Path::new(env!("CARGO_MANIFEST_DIR")).join("plans").join(plan),
+            bus: None,
         }
+    }
+
+    /// A second deployment beside that of `new`: with Kafka between the services, and a control schema of its own.
+    pub fn over_kafka(stand: &Stand, schema: &str, plan: &str, brokers: &str) -> Self {
+        let own = Self::new(stand, schema, plan);
+        Self { control: format!("{schema}_kafka_control"), bus: Some(format!("kafka://{brokers}")), ..own }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -42,6 +52,9 @@ impl Program {
             .env("CROSSFADE_LOG", std::env::var("CROSSFADE_LOG").unwrap_or_else(|_| "error".into()))
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        if let Some(bus) = &self.bus {
+            command.env("CROSSFADE_BUS", bus);
+        }
         command
     }
 
@@ -80,10 +93,7 @@ pub struct Running {
 impl Running {
     /// Fails if it has ended by itself.
     pub fn check(&mut self) -> Result<()> {
-        if let Some(status) = self.child.try_wait()? {
-            bail!("crossfade up ended: {status} (BENCH_VERBOSE=1 shows what it says)");
-        }
-        Ok(())
+        self.child.try_wait()?.map_or(Ok(()), |status| Err(ended_by_itself(status)))
     }
 
     /// Waits for everything, but not for a process that is gone.
@@ -101,18 +111,20 @@ impl Running {
 
     /// Most resident memory so far, in MiB; `None` where there is no /proc.
     pub fn peak_mib(&self) -> Option<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
-        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
-        Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
+        usage::peak_mib(self.child.id()?)
     }
 
     /// Seconds of processor time that it has taken so far, user and system.
     pub fn cpu_seconds(&self) -> Option<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()?)).ok()?;
-        // After the name in parentheses: state is field 3, utime 14, stime 15, in hundredths of a second.
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-        let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-        Some((user + system) / 100.0)
+        usage::cpu_seconds(self.child.id()?)
+    }
+
+    /// Comes back only when it has ended by itself.
+    pub async fn ended(&mut self) -> anyhow::Error {
+        match self.child.wait().await {
+            Ok(status) => ended_by_itself(status),
+            Err(e) => anyhow::Error::new(e).context("wait for crossfade up"),
+        }
     }
 
     /// SIGTERM, as Kubernetes sends it, and its end.
@@ -125,4 +137,8 @@ impl Running {
             .context("crossfade up did not end within 30 s")??;
         Ok(())
     }
+}
+
+fn ended_by_itself(status: ExitStatus) -> anyhow::Error {
+    anyhow!("crossfade up ended: {status} (BENCH_VERBOSE=1 shows what it says)")
 }
