@@ -1,6 +1,6 @@
 //! Debezium's MariaDB source, Kafka and the JDBC sink, against Crossfade: the same backlog on the same server, and latency.
 //!
-//! All of them wait, stopped, at the same place while a backlog is made between two groups of marks; then one after the other
+//! Both wait, stopped, at the same place while a backlog is made between two groups of marks; then one after the other
 //! catches up alone. The time that counts is from the marks before the backlog to those behind it, as they are seen in the
 //! target: nobody's start is in it. Who comes later meets what the earlier ones wrote in the binlog, behind the backlog; so
 //! the order changes from round to round.
@@ -14,7 +14,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use connect::{Pipeline, TARGET, Tuned, Which};
 use marks::End;
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::connect as sessions;
 
 use crate::program::Program;
@@ -22,7 +22,9 @@ use crate::report::{Asked, Report, hundredths};
 use crate::stand::{COPY, Stand, run as statement};
 use crate::{latency, load, usage};
 
+const OURS: &str = "crossfade";
 const DEBEZIUM: &str = "Debezium + JDBC sink";
+const FILLED: &str = "JDBC sink, topic filled";
 
 pub async fn run(stand: &Stand, report: &mut Report) -> Result<()> {
     let pipeline = match Pipeline::start(stand).await.context("start Kafka and Kafka Connect")? {
@@ -43,20 +45,13 @@ struct Race<'a> {
     pipeline: Pipeline,
     /// Debezium's target, `requests_new` in a schema of its own.
     target: String,
-    /// Crossfade in one process, and with Kafka between its services.
-    ours: [Ours; 2],
+    /// Crossfade and its target.
+    program: Program,
+    own: String,
     /// The server's process.
     server: u32,
     /// Which marks come next.
     turn: u64,
-}
-
-struct Ours {
-    by: &'static str,
-    program: Program,
-    target: String,
-    /// Processes that work for it beside its own.
-    beside: Vec<u32>,
 }
 
 /// How a backlog was caught up.
@@ -74,39 +69,18 @@ impl<'a> Race<'a> {
     /// All of them have caught up, and are stopped; Debezium's Java is warm.
     async fn prepare(stand: &'a Stand, pipeline: Pipeline) -> Result<Self> {
         sessions::creating(&stand.server.url(TARGET)).await?.close().await;
-        statement(
-            &mut stand.session(COPY).await?,
-            "DROP TABLE IF EXISTS requests_kafka; CREATE TABLE requests_kafka LIKE requests",
-        )
-        .await?;
         let server = stand.server.data();
         let server = script::process(server.parent().context("the server's data folder stands in its own")?)?;
-        let ours = [
-            Ours {
-                by: "crossfade",
-                program: Program::new(stand, COPY, "copy"),
-                target: format!("{COPY}.requests_new"),
-                beside: Vec::new(),
-            },
-            Ours {
-                by: "crossfade over Kafka",
-                program: Program::over_kafka(stand, COPY, "copy-kafka", pipeline.brokers()),
-                target: format!("{COPY}.requests_kafka"),
-                beside: vec![pipeline.broker()],
-            },
-        ];
+        let program = Program::new(stand, COPY, "copy");
         let target = format!("{TARGET}.requests_new");
-        let mut race = Self { stand, pipeline, target, ours, server, turn: 0 };
-        for ours in &race.ours {
-            race.drain(ours).await?;
-        }
+        let own = format!("{COPY}.requests_new");
+        let mut race = Self { stand, pipeline, target, program, own, server, turn: 0 };
+        race.drain().await?;
         copied(stand, "requests_new").await?;
         race.first_start().await.context("first start of Debezium")?;
         race.backlog().await?;
         race.debezium(Which::Both).await.context("Debezium's first backlog")?;
-        for ours in &race.ours {
-            race.drain(ours).await?;
-        }
+        race.drain().await?;
         Ok(race)
     }
 
@@ -139,30 +113,26 @@ impl<'a> Race<'a> {
         marks::set(self.stand, End::Tail, self.turn).await
     }
 
-    /// `crossfade` applies what there is, unmeasured.
-    async fn drain(&self, ours: &Ours) -> Result<()> {
-        let mut running = ours.program.up()?;
-        running.caught_up(&ours.program).await.with_context(|| ours.by)?;
+    /// Crossfade applies what there is, unmeasured.
+    async fn drain(&self) -> Result<()> {
+        let mut running = self.program.up()?;
+        running.caught_up(&self.program).await?;
         running.stop().await
     }
 
-    /// `crossfade` catches up.
-    async fn crossfade(&self, ours: &Ours) -> Result<Caught> {
-        ours.beside.iter().copied().for_each(usage::forget_peak);
-        let before = (usage::all(&ours.beside, usage::cpu_seconds), usage::cpu_seconds(self.server));
-        let mut running = ours.program.up()?;
+    async fn crossfade(&self) -> Result<Caught> {
+        let before = usage::cpu_seconds(self.server);
+        let mut running = self.program.up()?;
         let began = running.since;
         let (head, tail) = tokio::select! {
-            ends = marks::followed(self.stand, &ours.target, self.turn) => ends?,
+            ends = marks::followed(self.stand, &self.own, self.turn) => ends?,
             e = running.ended() => return Err(e),
         };
-        let beside = grown(before.0, usage::all(&ours.beside, usage::cpu_seconds));
-        let cpu = running.cpu_seconds().zip(beside).map(|(own, beside)| own + beside);
-        let server_cpu = grown(before.1, usage::cpu_seconds(self.server));
-        let peak = running.peak_mib().zip(usage::all(&ours.beside, usage::peak_mib)).map(|(a, b)| a + b);
-        running.caught_up(&ours.program).await?;
+        let (cpu, peak) = (running.cpu_seconds(), running.peak_mib());
+        let server_cpu = grown(before, usage::cpu_seconds(self.server));
+        running.caught_up(&self.program).await?;
         running.stop().await?;
-        self.stand.same_copy(&ours.target).await?;
+        self.stand.same_copy(&self.own).await?;
         Ok(Caught { cpu, server_cpu, peak, ..Caught::between(began, head, tail) })
     }
 
@@ -218,37 +188,54 @@ async fn unlogged(stand: &Stand, sql: &str) -> Result<()> {
 }
 
 async fn stream(race: &mut Race<'_>, report: &mut Report) -> Result<()> {
-    let [mut ours, mut kafka, mut whole, mut sink] = [const { Vec::new() }; 4];
+    let mut all = Caughts::default();
     for round in 0..race.stand.settings.rounds {
         copied(race.stand, "requests_before").await?;
         let place = race.pipeline.place().await?;
         race.backlog().await?;
-        // Forwards and backwards.
-        let mut order = [0, 1, 2];
-        if round % 2 == 1 {
-            order.reverse();
-        }
-        for who in order {
-            if who < 2 {
-                let program = &race.ours[who];
-                let caught = race.crossfade(program).await.with_context(|| program.by)?;
-                tell(race, report, program.by, round, &caught);
-                if who == 0 { &mut ours } else { &mut kafka }.push(caught);
-                continue;
-            }
-            let caught = race.debezium(Which::Both).await.context(DEBEZIUM)?;
-            tell(race, report, DEBEZIUM, round, &caught);
-            whole.push(caught);
-            unlogged(race.stand, "DROP TABLE requests_new; RENAME TABLE requests_before TO requests_new")
-                .await?;
-            race.pipeline.rewind(&place).await?;
-            let caught = race.debezium(Which::Sink).await.context("JDBC sink")?;
-            tell(race, report, "JDBC sink, topic filled", round, &caught);
-            sink.push(caught);
+        if round % 2 == 0 {
+            ours(race, report, round, &mut all).await?;
+            theirs(race, report, round, &place, &mut all).await?;
+        } else {
+            theirs(race, report, round, &place, &mut all).await?;
+            ours(race, report, round, &mut all).await?;
         }
     }
-    compare(race.stand.settings.changes as f64, report, [&ours, &kafka, &whole, &sink]);
+    compare(race.stand.settings.changes as f64, report, &all);
     Ok(())
+}
+
+async fn ours(race: &Race<'_>, report: &Report, round: usize, all: &mut Caughts) -> Result<()> {
+    let caught = race.crossfade().await.context(OURS)?;
+    tell(race, report, OURS, round, &caught);
+    all.ours.push(caught);
+    Ok(())
+}
+
+/// The whole pipeline; then the sink once more, from the same place in the topic to the same end.
+async fn theirs(
+    race: &Race<'_>,
+    report: &Report,
+    round: usize,
+    place: &Value,
+    all: &mut Caughts,
+) -> Result<()> {
+    let caught = race.debezium(Which::Both).await.context(DEBEZIUM)?;
+    tell(race, report, DEBEZIUM, round, &caught);
+    all.whole.push(caught);
+    unlogged(race.stand, "DROP TABLE requests_new; RENAME TABLE requests_before TO requests_new").await?;
+    race.pipeline.rewind(place).await?;
+    let caught = race.debezium(Which::Sink).await.context(FILLED)?;
+    tell(race, report, FILLED, round, &caught);
+    all.sink.push(caught);
+    Ok(())
+}
+
+#[derive(Default)]
+struct Caughts {
+    ours: Vec<Caught>,
+    whole: Vec<Caught>,
+    sink: Vec<Caught>,
 }
 
 fn tell(race: &Race, report: &Report, by: &str, round: usize, caught: &Caught) {
@@ -263,12 +250,11 @@ fn tell(race: &Race, report: &Report, by: &str, round: usize, caught: &Caught) {
     );
 }
 
-fn compare(changes: f64, report: &mut Report, [ours, kafka, whole, sink]: [&[Caught]; 4]) {
+fn compare(changes: f64, report: &mut Report, Caughts { ours, whole, sink }: &Caughts) {
     let rates = |of: &[Caught]| of.iter().map(|c| changes / c.backlog).collect::<Vec<f64>>();
-    let (what, filled) = ("stream, vs Debezium + JDBC sink", "JDBC sink, topic filled");
+    let what = "stream, vs Debezium + JDBC sink";
     report.ratio(what, "changes/s", &rates(ours), DEBEZIUM, &rates(whole), Asked::AtLeast(2.0));
-    report.ratio(what, "changes/s", &rates(ours), filled, &rates(sink), Asked::AtLeast(2.0));
-    report.ratio("the same, over Kafka", "changes/s", &rates(kafka), DEBEZIUM, &rates(whole), Asked::Nothing);
+    report.ratio(what, "changes/s", &rates(ours), FILLED, &rates(sink), Asked::AtLeast(2.0));
     let million = |of: &[Caught], cpu: fn(&Caught) -> Option<f64>| {
         of.iter().filter_map(cpu).map(|s| s / changes * 1e6).collect::<Vec<f64>>()
     };
@@ -286,15 +272,14 @@ fn compare(changes: f64, report: &mut Report, [ours, kafka, whole, sink]: [&[Cau
 /// One after the other; what the first one's load makes is the second one's backlog, which is not timed.
 async fn latencies(race: &mut Race<'_>, report: &mut Report) -> Result<()> {
     let stand = race.stand;
-    let ours = &race.ours[0];
-    let mut running = ours.program.up()?;
-    running.caught_up(&ours.program).await?;
-    let own = latency::measure(stand, report, ours.by, &ours.target, -10_000_000).await;
+    let mut running = race.program.up()?;
+    running.caught_up(&race.program).await?;
+    let own = latency::measure(stand, report, OURS, &race.own, -10_000_000).await;
     running.check()?;
     let own = own?;
-    ours.program.wait().await?;
+    race.program.wait().await?;
     running.stop().await?;
-    stand.same_copy(&ours.target).await?;
+    stand.same_copy(&race.own).await?;
 
     race.pipeline.configure(Tuned::Latency).await?;
     race.turn += 1;

@@ -22,6 +22,7 @@ use anyhow::{Context, Result};
 use report::Report;
 use settings::Settings;
 use stand::Stand;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -29,6 +30,7 @@ async fn main() -> ExitCode {
     let ended = tokio::select! {
         ended = run() => ended,
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        e = terminated() => Err(e),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,6 +38,17 @@ async fn main() -> ExitCode {
             eprintln!("bench: {e:#}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Comes back with SIGTERM.
+async fn terminated() -> anyhow::Error {
+    match signal(SignalKind::terminate()) {
+        Ok(mut signal) => {
+            signal.recv().await;
+            anyhow::anyhow!("terminated")
+        }
+        Err(e) => anyhow::Error::new(e).context("listen for SIGTERM"),
     }
 }
 

@@ -19,8 +19,6 @@ pub struct Program {
     url: String,
     pub control: String,
     plan: PathBuf,
-    /// Kafka's address; without one the bus is in the process.
-    bus: Option<String>,
 }
 
 impl Program {
@@ -30,14 +28,7 @@ impl Program {
             url: stand.server.url(schema),
             control: format!("{schema}_control"),
             plan: Path::new(env!("CARGO_MANIFEST_DIR")).join("plans").join(plan),
-            bus: None,
         }
-    }
-
-    /// A second deployment beside that of `new`: with Kafka between the services, and a control schema of its own.
-    pub fn over_kafka(stand: &Stand, schema: &str, plan: &str, brokers: &str) -> Self {
-        let own = Self::new(stand, schema, plan);
-        Self { control: format!("{schema}_kafka_control"), bus: Some(format!("kafka://{brokers}")), ..own }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -52,9 +43,6 @@ impl Program {
             .env("CROSSFADE_LOG", std::env::var("CROSSFADE_LOG").unwrap_or_else(|_| "error".into()))
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        if let Some(bus) = &self.bus {
-            command.env("CROSSFADE_BUS", bus);
-        }
         command
     }
 
@@ -100,8 +88,11 @@ impl Running {
     pub async fn caught_up(&mut self, program: &Program) -> Result<()> {
         // At the first start the schema that `wait` asks is made while it asks.
         loop {
-            self.check()?;
-            match program.wait().await {
+            let waited = tokio::select! {
+                waited = program.wait() => waited,
+                e = self.ended() => return Err(e),
+            };
+            match waited {
                 Ok(()) => return Ok(()),
                 Err(e) if self.since.elapsed() > Duration::from_secs(10) => return Err(e),
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,

@@ -54,7 +54,6 @@ pub struct Pipeline {
     /// Dropped before the broker that it uses.
     worker: Script,
     broker: Script,
-    brokers: String,
     port: u16,
     database: u16,
 }
@@ -63,7 +62,6 @@ impl Pipeline {
     /// Broker and worker, without connectors. The inner error is the reason why this machine cannot.
     pub async fn start(stand: &Stand) -> Result<Result<Self, String>> {
         let (at, controller, port) = (ports::free(), ports::free(), ports::free());
-        let brokers = format!("127.0.0.1:{at}");
         // The script's broker is a small one for tests: here it gets room, and the optimising compiler.
         let large = [("KAFKA_HEAP", "1g"), ("_JAVA_OPTIONS", "-XX:TieredStopAtLevel=4")];
         let arguments = [at.to_string(), controller.to_string(), format!("num.partitions={PARTITIONS}")];
@@ -71,21 +69,13 @@ impl Pipeline {
             Ok(broker) => broker,
             Err(reason) => return Ok(Err(reason)),
         };
-        let arguments = [port.to_string(), brokers.clone(), "offset.flush.interval.ms=5000".to_string()];
+        let arguments =
+            [port.to_string(), format!("127.0.0.1:{at}"), "offset.flush.interval.ms=5000".to_string()];
         let worker = match Script::start("connect.sh", &[], &arguments).await? {
             Ok(worker) => worker,
             Err(reason) => return Ok(Err(reason)),
         };
-        Ok(Ok(Self { worker, broker, brokers, port, database: stand.server.port }))
-    }
-
-    pub fn brokers(&self) -> &str {
-        &self.brokers
-    }
-
-    /// The broker's process.
-    pub fn broker(&self) -> u32 {
-        self.broker.pid
+        Ok(Ok(Self { worker, broker, port, database: stand.server.port }))
     }
 
     /// Its processes: worker and broker.

@@ -34,9 +34,9 @@ impl End {
 /// Changes the rows of one end; `turn` tells this time from others.
 pub async fn set(stand: &Stand, end: End, turn: u64) -> Result<()> {
     let sql = format!(
-        "INSERT INTO requests SELECT {} + seq - 1, 'MARK', 'Mark', '', 0, 0, {turn}, 1, NULL, 0, 'EUR', NULL, NOW(6), NOW(6), NULL, NULL \
+        "INSERT INTO requests SELECT {} + CAST(seq AS SIGNED), 'MARK', 'Mark', '', 0, 0, {turn}, 1, NULL, 0, 'EUR', NULL, NOW(6), NOW(6), NULL, NULL \
          FROM seq_1_to_{EACH} ON DUPLICATE KEY UPDATE process_id = VALUES(process_id)",
-        end.above()
+        end.above() - 1
     );
     let mut db = stand.session(COPY).await?;
     run(&mut db, &sql).await?;
