@@ -2,8 +2,8 @@
 //!
 //! Both wait, stopped, at the same place while a backlog is made between two groups of marks; then one after the other
 //! catches up alone. The time that counts is from the marks before the backlog to those behind it, as they are seen in the
-//! target: nobody's start is in it. Who comes later meets what the earlier ones wrote in the binlog, behind the backlog; so
-//! the order changes from round to round.
+//! target: nobody's start is in it. Who comes later meets what the other wrote in the binlog, behind the backlog; so the
+//! order changes from round to round.
 
 mod connect;
 mod marks;
@@ -25,6 +25,11 @@ use crate::{latency, load, usage};
 const OURS: &str = "crossfade";
 const DEBEZIUM: &str = "Debezium + JDBC sink";
 const FILLED: &str = "JDBC sink, topic filled";
+
+/// Changes that Debezium has caught up before it is measured; after fewer its Java is still compiling.
+const WARM: u64 = 200_000;
+/// Before latencies are measured, for either: changes a second, seconds.
+const WARM_UP: (u64, u64) = (2000, 15);
 
 pub async fn run(stand: &Stand, report: &mut Report) -> Result<()> {
     let pipeline = match Pipeline::start(stand).await.context("start Kafka and Kafka Connect")? {
@@ -66,7 +71,7 @@ struct Caught {
 }
 
 impl<'a> Race<'a> {
-    /// All of them have caught up, and are stopped; Debezium's Java is warm.
+    /// Both have caught up and are stopped; Debezium's Java is warm.
     async fn prepare(stand: &'a Stand, pipeline: Pipeline) -> Result<Self> {
         sessions::creating(&stand.server.url(TARGET)).await?.close().await;
         let server = stand.server.data();
@@ -78,7 +83,7 @@ impl<'a> Race<'a> {
         race.drain().await?;
         copied(stand, "requests_new").await?;
         race.first_start().await.context("first start of Debezium")?;
-        race.backlog().await?;
+        race.backlog(WARM.max(stand.settings.changes)).await?;
         race.debezium(Which::Both).await.context("Debezium's first backlog")?;
         race.drain().await?;
         Ok(race)
@@ -86,7 +91,7 @@ impl<'a> Race<'a> {
 
     /// Debezium begins at the present, whenever that is: marks are made until one comes out.
     async fn first_start(&mut self) -> Result<()> {
-        self.pipeline.configure(Tuned::Throughput).await?;
+        self.pipeline.create(Tuned::Throughput).await?;
         let mut db = self.stand.session(COPY).await?;
         let began = Instant::now();
         loop {
@@ -106,10 +111,10 @@ impl<'a> Race<'a> {
     }
 
     /// A backlog between its marks.
-    async fn backlog(&mut self) -> Result<()> {
+    async fn backlog(&mut self, changes: u64) -> Result<()> {
         self.turn += 1;
         marks::set(self.stand, End::Head, self.turn).await?;
-        load::backlog(self.stand).await?;
+        load::backlog(self.stand, changes).await?;
         marks::set(self.stand, End::Tail, self.turn).await
     }
 
@@ -192,7 +197,7 @@ async fn stream(race: &mut Race<'_>, report: &mut Report) -> Result<()> {
     for round in 0..race.stand.settings.rounds {
         copied(race.stand, "requests_before").await?;
         let place = race.pipeline.place().await?;
-        race.backlog().await?;
+        race.backlog(race.stand.settings.changes).await?;
         if round % 2 == 0 {
             ours(race, report, round, &mut all).await?;
             theirs(race, report, round, &place, &mut all).await?;
@@ -274,14 +279,14 @@ async fn latencies(race: &mut Race<'_>, report: &mut Report) -> Result<()> {
     let stand = race.stand;
     let mut running = race.program.up()?;
     running.caught_up(&race.program).await?;
-    let own = latency::measure(stand, report, OURS, &race.own, -10_000_000).await;
+    let own = latency::measure(stand, report, OURS, &race.own, WARM_UP, -10_000_000).await;
     running.check()?;
     let own = own?;
     race.program.wait().await?;
     running.stop().await?;
     stand.same_copy(&race.own).await?;
 
-    race.pipeline.configure(Tuned::Latency).await?;
+    race.pipeline.tune(Tuned::Latency).await?;
     race.turn += 1;
     marks::set(stand, End::Head, race.turn).await?;
     marks::set(stand, End::Tail, race.turn).await?;
@@ -289,7 +294,7 @@ async fn latencies(race: &mut Race<'_>, report: &mut Report) -> Result<()> {
     let theirs = tokio::select! {
         found = async {
             marks::followed(stand, &race.target, race.turn).await?;
-            latency::measure(stand, report, DEBEZIUM, &race.target, -20_000_000).await
+            latency::measure(stand, report, DEBEZIUM, &race.target, WARM_UP, -20_000_000).await
         } => found?,
         e = race.pipeline.broken() => return Err(e),
     };

@@ -34,7 +34,7 @@ pub async fn run(stand: &Stand, report: &mut Report) -> Result<()> {
     let target = format!("{COPY}.requests_new");
     let mut running = program.up()?;
     running.caught_up(&program).await?;
-    let found = measure(stand, report, "crossfade", &target, -1_000_000).await;
+    let found = measure(stand, report, "crossfade", &target, (100, 2), -1_000_000).await;
     running.check()?;
     for l in found? {
         let asked = if l.rate == 500 { Asked::AtMost(200.0) } else { Asked::Nothing };
@@ -46,15 +46,17 @@ pub async fn run(stand: &Stand, report: &mut Report) -> Result<()> {
     stand.same_copy(&target).await
 }
 
-/// Whoever follows `requests` into the target, under each rate. Probes have ids from `first` downwards.
+/// Whoever follows `requests` into the target, under each rate; before it so many changes a second for so many seconds, to
+/// warm up. Probes have ids from `first` downwards.
 pub async fn measure(
     stand: &Stand,
     report: &Report,
     by: &str,
     target: &str,
+    warm_up: (u64, u64),
     first: i64,
 ) -> Result<Vec<Latency>> {
-    drive(stand, target, 100, 2, first).await?; // to warm up
+    drive(stand, target, warm_up.0, warm_up.1, first).await?;
     let mut latencies = Vec::new();
     for (i, rate) in stand.settings.rates.iter().enumerate() {
         let first = first - 100_000 * (i as i64 + 1);

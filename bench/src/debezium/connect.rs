@@ -44,8 +44,25 @@ pub enum Which {
 impl Which {
     fn names(self) -> &'static [&'static str] {
         match self {
-            Self::Both => &[SOURCE, SINK],
+            Self::Both => &[SINK, SOURCE],
             Self::Sink => &[SINK],
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Running,
+    Stopped,
+}
+
+impl State {
+    /// Is that a connector's status? A stopped one has no tasks, and a running one may not have them yet.
+    fn is(self, status: &Value) -> bool {
+        let tasks = status["tasks"].as_array().map_or(&[][..], Vec::as_slice);
+        match self {
+            Self::Running => !tasks.is_empty() && tasks.iter().all(|task| task["state"] == "RUNNING"),
+            Self::Stopped => tasks.is_empty() && status["connector"]["state"] == "STOPPED",
         }
     }
 }
@@ -87,38 +104,58 @@ impl Pipeline {
         self.processes().into_iter().for_each(usage::forget_peak);
     }
 
-    /// Creates the connectors or gives them other settings; a stopped one stays stopped.
-    pub async fn configure(&self, tuned: Tuned) -> Result<()> {
-        for (name, config) in [(SOURCE, self.source(tuned)), (SINK, self.sink(tuned))] {
-            self.put(&format!("{name}/config"), Some(&config)).await?;
+    /// Creates the connectors and waits for their tasks.
+    pub async fn create(&self, tuned: Tuned) -> Result<()> {
+        for name in Which::Both.names() {
+            self.configure(name, tuned).await?;
+            self.reached(name, State::Running).await?;
         }
         Ok(())
     }
 
+    /// Gives the stopped connectors other settings.
+    pub async fn tune(&self, tuned: Tuned) -> Result<()> {
+        for name in Which::Both.names() {
+            self.configure(name, tuned).await?;
+            self.reached(name, State::Stopped).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts the connectors' tasks, those of the sink first.
+    ///
+    /// Each time waited for, here and elsewhere: a standalone worker that is told of a second connector while it begins with
+    /// a first one may lock itself out for ever.
     pub async fn resume(&self, which: Which) -> Result<()> {
         for name in which.names() {
             self.put(&format!("{name}/resume"), None).await?;
+            self.reached(name, State::Running).await?;
         }
         Ok(())
     }
 
-    /// Ends the connectors' tasks and waits until they are gone.
+    /// Ends the connectors' tasks.
     pub async fn stop(&self) -> Result<()> {
         for name in Which::Both.names() {
             self.put(&format!("{name}/stop"), None).await?;
-        }
-        for name in Which::Both.names() {
-            wait::until(&format!("the stop of connector {name}"), LIMIT, || async {
-                let status = self.get(&format!("{name}/status")).await?;
-                let tasks = status["tasks"].as_array().map_or(0, Vec::len);
-                if status["connector"]["state"] == "STOPPED" && tasks == 0 {
-                    return Ok(());
-                }
-                Err(anyhow!("{status}"))
-            })
-            .await?;
+            self.reached(name, State::Stopped).await?;
         }
         Ok(())
+    }
+
+    async fn configure(&self, name: &str, tuned: Tuned) -> Result<()> {
+        let config = if name == SINK { self.sink(tuned) } else { self.source(tuned) };
+        self.put(&format!("{name}/config"), Some(&config)).await
+    }
+
+    /// Waits until a connector is in a state, with all its tasks.
+    async fn reached(&self, name: &str, state: State) -> Result<()> {
+        let path = format!("{name}/status");
+        wait::until(&format!("connector {name} {state:?}"), LIMIT, || async {
+            let status = self.get(&path).await?;
+            if state.is(&status) { Ok(()) } else { Err(anyhow!("{status}")) }
+        })
+        .await
     }
 
     /// Where the stopped sink goes on in the topic; to be given to `rewind`.
@@ -275,6 +312,17 @@ fn failure(status: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn states_count_the_tasks() {
+        let status = |state: &str, tasks: Value| json!({ "connector": { "state": state }, "tasks": tasks });
+        let running = json!({ "state": "RUNNING" });
+        assert!(State::Running.is(&status("RUNNING", json!([running, running]))));
+        assert!(!State::Running.is(&status("RUNNING", json!([]))));
+        assert!(!State::Running.is(&status("RUNNING", json!([running, { "state": "UNASSIGNED" }]))));
+        assert!(State::Stopped.is(&status("STOPPED", json!([]))));
+        assert!(!State::Stopped.is(&status("STOPPED", json!([running]))));
+    }
 
     #[test]
     fn a_failed_task_is_found() {
