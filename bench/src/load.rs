@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 use crate::stand::{COPY, Stand, run};
 
 /// Makes the backlog over two connections, without waiting for disks.
-pub async fn backlog(stand: &Stand) -> Result<()> {
-    let (changes, rows) = (stand.settings.changes, stand.settings.rows);
+pub async fn backlog(stand: &Stand, changes: u64) -> Result<()> {
+    let rows = stand.settings.rows;
     stand.durable(false).await?;
     let mut workers = Vec::new();
     for share in [changes / 2, changes - changes / 2] {

@@ -1,8 +1,10 @@
-//! Side-by-side benchmarks: Crossfade against what one would write by hand, on the same data, in the same run.
+//! Side-by-side benchmarks: Crossfade against what one would write by hand, and against Debezium,
+//! on the same data, in the same run.
 //!
 //! Variables are listed in `settings.rs`, figures in `README.md`. Stdout: one JSON object a line, then the table.
 
 mod backfill;
+mod debezium;
 mod hand;
 mod latency;
 mod load;
@@ -12,6 +14,7 @@ mod report;
 mod settings;
 mod stand;
 mod stream;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -19,6 +22,7 @@ use anyhow::{Context, Result};
 use report::Report;
 use settings::Settings;
 use stand::Stand;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -26,6 +30,7 @@ async fn main() -> ExitCode {
     let ended = tokio::select! {
         ended = run() => ended,
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        e = terminated() => Err(e),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -33,6 +38,17 @@ async fn main() -> ExitCode {
             eprintln!("bench: {e:#}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Comes back with SIGTERM.
+async fn terminated() -> anyhow::Error {
+    match signal(SignalKind::terminate()) {
+        Ok(mut signal) => {
+            signal.recv().await;
+            anyhow::anyhow!("terminated")
+        }
+        Err(e) => anyhow::Error::new(e).context("listen for SIGTERM"),
     }
 }
 
@@ -53,6 +69,9 @@ async fn run() -> Result<()> {
     }
     if settings.wants("memory") {
         memory::run(&stand, &mut report).await.context("memory")?;
+    }
+    if settings.wants("debezium") {
+        debezium::run(&stand, &mut report).await.context("debezium")?;
     }
     report.table();
     Ok(())

@@ -1,13 +1,14 @@
 //! The program under test, as a process of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::process::{Child, Command};
 
 use crate::stand::Stand;
+use crate::usage;
 
 /// Longer than any backfill at the full size.
 const LIMIT: &str = "1800s";
@@ -80,18 +81,18 @@ pub struct Running {
 impl Running {
     /// Fails if it has ended by itself.
     pub fn check(&mut self) -> Result<()> {
-        if let Some(status) = self.child.try_wait()? {
-            bail!("crossfade up ended: {status} (BENCH_VERBOSE=1 shows what it says)");
-        }
-        Ok(())
+        self.child.try_wait()?.map_or(Ok(()), |status| Err(ended_by_itself(status)))
     }
 
     /// Waits for everything, but not for a process that is gone.
     pub async fn caught_up(&mut self, program: &Program) -> Result<()> {
         // At the first start the schema that `wait` asks is made while it asks.
         loop {
-            self.check()?;
-            match program.wait().await {
+            let waited = tokio::select! {
+                waited = program.wait() => waited,
+                e = self.ended() => return Err(e),
+            };
+            match waited {
                 Ok(()) => return Ok(()),
                 Err(e) if self.since.elapsed() > Duration::from_secs(10) => return Err(e),
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -101,18 +102,20 @@ impl Running {
 
     /// Most resident memory so far, in MiB; `None` where there is no /proc.
     pub fn peak_mib(&self) -> Option<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
-        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
-        Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
+        usage::peak_mib(self.child.id()?)
     }
 
     /// Seconds of processor time that it has taken so far, user and system.
     pub fn cpu_seconds(&self) -> Option<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()?)).ok()?;
-        // After the name in parentheses: state is field 3, utime 14, stime 15, in hundredths of a second.
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-        let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-        Some((user + system) / 100.0)
+        usage::cpu_seconds(self.child.id()?)
+    }
+
+    /// Comes back only when it has ended by itself.
+    pub async fn ended(&mut self) -> anyhow::Error {
+        match self.child.wait().await {
+            Ok(status) => ended_by_itself(status),
+            Err(e) => anyhow::Error::new(e).context("wait for crossfade up"),
+        }
     }
 
     /// SIGTERM, as Kubernetes sends it, and its end.
@@ -125,4 +128,8 @@ impl Running {
             .context("crossfade up did not end within 30 s")??;
         Ok(())
     }
+}
+
+fn ended_by_itself(status: ExitStatus) -> anyhow::Error {
+    anyhow!("crossfade up ended: {status} (BENCH_VERBOSE=1 shows what it says)")
 }

@@ -95,6 +95,18 @@ impl Report {
         });
     }
 
+    /// A part that this machine cannot run.
+    pub fn skipped(&mut self, part: &str, reason: &str) {
+        self.figure("skipped", json!({ "part": part, "reason": reason }));
+        self.lines.push(Line {
+            what: format!("{part}: skipped"),
+            value: String::new(),
+            against: reason.into(),
+            ratio: String::new(),
+            asked: String::new(),
+        });
+    }
+
     pub fn table(&self) {
         println!("\n{:42} {:>18}  {:42} {:>6}  asked", "figure", "crossfade", "against", "ratio");
         for l in &self.lines {

@@ -14,7 +14,7 @@ async fn rounds(stand: &Stand, report: &mut Report, program: &Program) -> Result
     for round in 0..stand.settings.rounds {
         // How long a start takes that finds nothing to do.
         let (idle, ..) = catch_up(program).await?;
-        load::backlog(stand).await?;
+        load::backlog(stand, stand.settings.changes).await?;
         let (took, peak, cpu) = catch_up(program).await?;
         stand.same_copy(&format!("{COPY}.requests_new")).await?;
         let rate = changes / took;
