@@ -133,11 +133,7 @@ async fn forward(
     let records = delivery
         .records
         .iter()
-        .map(|(_, payload)| Record {
-            topic: topic.clone(),
-            partition: delivery.partition,
-            payload: payload.clone(),
-        })
+        .map(|(_, payload)| Record::new(&topic, delivery.partition, payload.clone()))
         .collect();
     context.bus.append(records).await.map_err(IdMapperError::Forward)
 }
