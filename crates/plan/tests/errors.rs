@@ -241,7 +241,7 @@ async fn whole_rows_are_told_exactly_or_not_at_all() {
 CREATE TABLE odd (id BIGINT PRIMARY KEY, name VARCHAR(20) CHARACTER SET sjis, place POINT, address INET6,
   squeezed TEXT COMPRESSED, kind ENUM('a') CHARACTER SET ucs2, twice BIGINT AS (id * 2) STORED, b INT, new_b INT);
 CREATE TABLE plain (b INT, id BIGINT, twice INT AS (b * 2) VIRTUAL, new_b INT, PRIMARY KEY (id));
-CREATE TABLE made (n BIGINT, id BIGINT AS (n + 1) STORED PRIMARY KEY, new_b INT);
+
 ";
     let (_, catalog) = catalog("plan_rows_errors", schema).await;
     let checked = |publish: &str, tables: &[(&str, &str)]| {
@@ -255,8 +255,8 @@ CREATE TABLE made (n BIGINT, id BIGINT AS (n + 1) STORED PRIMARY KEY, new_b INT)
         files(&all).and_then(|raw| plan::check(&raw, &catalog, &Parameters::new()))
     };
     let plain = ("plain", "{ new_b: plain.b }");
-    let (odd, made) = (("odd", "{ new_b: odd.b }"), ("made", "{ new_b: made.n }"));
-    let answers = [checked("publish: whole", &[plain]), checked("publish: rows", &[plain, odd, made])];
+    let odd = ("odd", "{ new_b: odd.b }");
+    let answers = [checked("publish: whole", &[plain]), checked("publish: rows", &[plain, odd])];
     let answers: Vec<String> = answers.into_iter().map(|a| a.unwrap_err().to_string()).collect();
     if catalog.flavour == Flavour::MariaDb {
         insta::assert_snapshot!("rows", answers.join("\n\n"));

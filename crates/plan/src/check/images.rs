@@ -20,13 +20,6 @@ pub(super) fn add(
 ) {
     for (name, watched) in watched {
         let Some(table) = catalog.tables.get(name) else { continue };
-        for key in watched.key.iter().filter(|k| k.generated) {
-            let message = format!(
-                "`{name}.{}` is a generated column of the key: the server leaves it out of images, and whole images need their key",
-                key.name
-            );
-            report.problem(at, message, Some(help("make it a plain column", name)));
-        }
         for column in table.columns.iter().filter(|c| !c.generated) {
             if let Err(unfit) = Form::of(&column.data_type, &column.column_type, column.charset.as_deref()) {
                 let message = format!(
