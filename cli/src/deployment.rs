@@ -205,8 +205,8 @@ fn in_process(context: &Context) -> InProcess {
 /// Every topic of the deployment, with its partitions.
 pub fn topic_specs(context: &Context) -> Vec<bus::TopicSpec> {
     let all =
-        context.changes_topics().into_iter().chain(context.mapped_topics()).chain(context.writes_topics());
-    all.map(|name| bus::TopicSpec { name, partitions: context.lanes }).collect()
+        [context.changes_topics(), context.mapped_topics(), context.writes_topics(), context.rows_topics()];
+    all.into_iter().flatten().map(|name| bus::TopicSpec { name, partitions: context.lanes }).collect()
 }
 
 fn target_topics(context: &Context) -> Vec<(String, String)> {

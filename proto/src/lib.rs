@@ -1,7 +1,10 @@
-//! The wire form of changes and marks, with lossless conversion to the vocabulary of the `change` crate.
+//! The wire form of changes and marks, with lossless conversion to the vocabulary of the `change` crate; and that of
+//! whole images, for others.
 
 use change::{Cause, Cell, ChangeBatch, Key, Mark, MarkBatch, Op, RowChange, TableName};
 use prost::Message;
+
+pub mod debezium;
 
 mod wire {
     include!(concat!(env!("OUT_DIR"), "/crossfade.v1.rs"));

@@ -14,6 +14,7 @@ kafka.sh install                                         gets the libraries if t
 kafka.sh start DIR PORT CONTROLLER-PORT [NAME=VALUE...]  starts it if it does not run; prints host:port; any broker setting
 kafka.sh stop  DIR                                       ends it in good order; the data stay
 kafka.sh crash DIR                                       SIGKILL
+kafka.sh log   DIR TOPIC PARTITION                       prints what stands in the log, as Kafka's own tool reads it
 TEXT
   exit 2
 }
@@ -95,6 +96,12 @@ start() {
   sed -n 's/^advertised.listeners=CLIENT:..//p' "$dir/properties"
 }
 
+# Offset, sizes, key and payload of each record, a line each.
+print_log() {
+  kafka -Dstdout.encoding=UTF-8 -Dsun.stdout.encoding=UTF-8 kafka.tools.DumpLogSegments --print-data-log \
+    --files "$dir/data/$1-$2/00000000000000000000.log" 2>/dev/null
+}
+
 verb=${1:-}
 [ "$verb" != install ] || { prepare; exit 0; }
 [ $# -ge 2 ] || usage
@@ -103,5 +110,6 @@ case $verb in
 start) [ $# -ge 2 ] || usage; start "$@" ;;
 stop) end "$dir" TERM ;;
 crash) end "$dir" KILL ;;
+log) [ $# -eq 2 ] || usage; print_log "$@" ;;
 *) usage ;;
 esac

@@ -17,7 +17,22 @@ use bytes::Bytes;
 pub struct Record {
     pub topic: String,
     pub partition: u32,
-    pub payload: Bytes,
+    /// For a log that somebody compacts. Crossfade's own consumers do not get it.
+    pub key: Option<Bytes>,
+    /// `None`: what this key said before is gone. A consumer of ours reads it as empty.
+    pub payload: Option<Bytes>,
+}
+
+impl Record {
+    /// A record without a key.
+    pub fn new(topic: impl Into<String>, partition: u32, payload: impl Into<Bytes>) -> Self {
+        Self { topic: topic.into(), partition, key: None, payload: Some(payload.into()) }
+    }
+
+    /// Bytes of key and payload.
+    pub fn size(&self) -> usize {
+        [&self.key, &self.payload].into_iter().flatten().map(Bytes::len).sum()
+    }
 }
 
 /// Records of one partition, in order.
@@ -66,6 +81,8 @@ pub enum BusError {
     NoTopic(String),
     #[error("record of {bytes} bytes for {topic} is over the limit of {limit}")]
     TooLarge { topic: String, bytes: usize, limit: usize },
+    #[error("the broker finds a record of {bytes} bytes for {topic} too large")]
+    TooLargeForBroker { topic: String, bytes: usize },
     #[error("the bus was closed")]
     Closed,
     #[error("{doing}: {reason}")]
@@ -97,6 +114,9 @@ pub trait Bus: Send + Sync + 'static {
 
     /// The group's committed offsets (next to be read), 0 where it has none.
     async fn committed(&self, group: &str, topic: &str) -> Result<Vec<u64>, BusError>;
+
+    /// Can anybody outside this process read what is appended?
+    fn reaches_others(&self) -> bool;
 
     /// Creates what is missing (`create`), and names what is missing or has another number of partitions.
     async fn topics(&self, wanted: &[TopicSpec], create: bool) -> Result<Vec<String>, BusError>;

@@ -1,4 +1,4 @@
-//! Names of topics: `{prefix}.{incarnation}.{changes|mapped|writes}.{table}`.
+//! Names of topics: `{prefix}.{incarnation}.{changes|mapped|writes|rows}.{table}`.
 //!
 //! Two tables never share a topic. Kafka allows letters, digits, `.`, `_` and `-` in a topic's name, at most 249 of them,
 //! and refuses two names that differ only in `.` and `_`. So letters, digits and `_` stand for themselves, and every other
@@ -66,6 +66,11 @@ impl Topics {
         self.name("writes", target)
     }
 
+    /// Whole images of this legacy table's rows, for other consumers.
+    pub fn rows(&self, table: &str) -> String {
+        self.name("rows", table)
+    }
+
     fn name(&self, kind: &str, table: &str) -> String {
         let mut name = format!("{}.{}.{kind}.", self.prefix, self.incarnation);
         let room = MAX_NAME - name.len();
@@ -104,6 +109,7 @@ mod tests {
         assert_eq!(topics.changes("audit_logs"), "crossfade.3.changes.audit_logs");
         assert_eq!(topics.mapped("users"), "crossfade.3.mapped.users");
         assert_eq!(topics.writes("slas_new"), "crossfade.3.writes.slas_new");
+        assert_eq!(topics.rows("users"), "crossfade.3.rows.users");
     }
 
     #[test]

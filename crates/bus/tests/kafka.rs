@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bus::kafka::Settings;
-use bus::{Bus, Kafka};
+use bus::{Bus, Kafka, Record};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use suite::{Rig, committed, numbered, record, within};
 use testkit::servers;
@@ -63,6 +65,48 @@ impl Rig for Broker {
 }
 
 suite::every_bus!(broker);
+
+/// What another consumer sees: keys as they were given, and a tombstone that is one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_see_keys_and_tombstones() {
+    let Some(rig) = broker("keyed").await else { return };
+    let topic = rig.created("t", 2).await;
+    let keyed = |payload: Option<&str>| Record {
+        key: Some("{\"id\":7}".into()),
+        payload: payload.map(|p| p.to_owned().into()),
+        ..record(&topic, 1, "")
+    };
+    rig.bus().append(vec![keyed(Some("v")), keyed(None), record(&topic, 1, "bare")]).await.unwrap();
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &rig.brokers)
+        .set("group.id", "others")
+        .set("enable.auto.commit", "false")
+        .create()
+        .unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&topic, 1, Offset::Beginning).unwrap();
+    consumer.assign(&list).unwrap();
+    let seen = tokio::task::spawn_blocking(move || {
+        let next = |_| consumer.poll(Duration::from_secs(30)).expect("a record").unwrap().detach();
+        (0..3).map(next).collect::<Vec<_>>()
+    });
+    let seen = seen.await.unwrap();
+    let seen: Vec<_> = seen.iter().map(|m| (m.key(), m.payload())).collect();
+    let key = b"{\"id\":7}" as &[u8];
+    assert_eq!(seen, [(Some(key), Some(b"v" as &[u8])), (Some(key), None), (None, Some(b"bare"))]);
+}
+
+/// A record that the client would send and the topic does not take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_too_large_for_the_topic_is_refused() {
+    let Some(server) = servers::Kafka::shared().await.unwrap() else { return };
+    let rig = Broker::new(server, "narrow", "message.max.bytes=3000000&create.max.message.bytes=100000");
+    let topic = rig.created("t", 1).await;
+    let error = within("an answer", rig.bus().append(vec![record(&topic, 0, noise(1, 2_000_000))])).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, bus::BusError::TooLargeForBroker { bytes: 2_000_000, .. }), "{error}");
+    assert_eq!(rig.bus().ends(&topic).await.unwrap(), [0]);
+}
 
 /// Longer than the group's patience with a member that does not poll.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

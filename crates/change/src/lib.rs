@@ -2,6 +2,7 @@
 
 mod cell;
 mod fold;
+mod form;
 mod mark;
 mod name;
 mod position;
@@ -9,6 +10,7 @@ mod row;
 
 pub use cell::{Cell, Key};
 pub use fold::{Fold, lane_of};
+pub use form::{Form, Unfit};
 pub use mark::{Cause, Mark, MarkBatch};
 pub use name::TableName;
 pub use position::{Position, PositionError};

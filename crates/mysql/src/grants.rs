@@ -126,6 +126,10 @@ pub fn required(role: Role, rights: &Rights<'_>) -> Vec<Grant> {
             for (table, columns) in read_columns(rights) {
                 list.columns(&table, "REFERENCES", columns);
             }
+            for (table, watched) in &rights.plan.watched {
+                let image = watched.image.iter().flat_map(|i| &i.columns).map(|c| c.name.clone());
+                list.columns(table, "REFERENCES", image.collect());
+            }
         }
         Role::Mapper => list.reads(rights),
         Role::IdMapper => {

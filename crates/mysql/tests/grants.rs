@@ -97,6 +97,44 @@ async fn refused(session: &mut Session, sql: &str, codes: &[u16]) {
     assert!(error.class == Class::Privilege && codes.contains(&error.code.unwrap()), "{sql}: {error}");
 }
 
+/// Whole images ask for more of the reader, who sees types and no data, and for nothing of the others.
+#[tokio::test]
+async fn whole_images_show_the_reader_more_columns_and_nobody_else() {
+    let mut world = World::new("grants_rows").await;
+    let keys = mysql::print_grants(&world.rights(), |role| role.name().into());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plans/phase2");
+    let mut sources = plan::load(&folder).unwrap().sources;
+    *sources.get_mut("plan.yaml").unwrap() += "\npublish: rows\n";
+    let raw = plan::parse_files(sources).unwrap_or_else(|p| panic!("{p}"));
+    world.plan = plan::check(&raw, &world.catalog, &Default::default()).unwrap_or_else(|p| panic!("{p}"));
+    let rows = mysql::print_grants(&world.rights(), |role| role.name().into());
+    let changed = |part: &str| {
+        let (old, new) = (keys.split("\n-- "), rows.split("\n-- "));
+        old.zip(new).filter(|(o, n)| o != n).all(|(o, _)| o.starts_with(part))
+    };
+    assert!(keys != rows && changed("cdc-reader"), "{rows}");
+
+    mysql::migrate(&world.database, &world.deployment, false).await.unwrap();
+    world.run_printed(|heading| heading == "cdc-reader").await;
+    let mut reader = world.session(Role::CdcReader).await;
+    for (table, watched) in &world.plan.watched {
+        let seen = reader
+            .rows(&format!(
+                "SELECT column_name FROM information_schema.columns WHERE table_schema = {} AND table_name = {}",
+                plan::quote::text(world.database.schema()),
+                plan::quote::text(table)
+            ))
+            .await
+            .unwrap();
+        let seen: Vec<&str> = seen.iter().map(|r| r.text(0).unwrap().unwrap()).collect();
+        let image = &watched.image.as_ref().unwrap().columns;
+        assert!(image.iter().all(|c| seen.contains(&c.name.as_str())), "{table}: {seen:?}");
+    }
+    refused(&mut reader, &format!("SELECT email FROM `{}`.users", world.database.schema()), &[1142, 1143])
+        .await;
+    world.drop().await;
+}
+
 #[tokio::test]
 async fn the_printed_grants_are_enough_and_not_more() {
     let mut world = World::new("grants").await;

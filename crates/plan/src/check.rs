@@ -8,13 +8,14 @@ use crate::load::RawPlan;
 use crate::parse::Fault;
 use crate::place::{Located, Place, inside};
 use crate::problem::{Problem, Problems};
-use crate::raw::Sql;
+use crate::raw::{Publish, Sql};
 use crate::resolve::{Reads, Vocabulary};
 use crate::{digest, watched};
 
 pub(crate) use scope::is_uuid;
 
 mod columns;
+mod images;
 mod routes;
 mod scope;
 mod settings;
@@ -38,10 +39,15 @@ pub fn check(raw: &RawPlan, catalog: &Catalog, parameters: &Parameters) -> Resul
         problems.append(&mut report.problems);
     }
     problems.extend(tables::between(&targets));
+    let mut watched = watched::watched(&targets, &desk.entities, catalog);
+    if let Some(rows) = raw.settings.publish.as_ref().filter(|p| p.value == Publish::Rows) {
+        let mut report = Report::new("plan.yaml", raw);
+        images::add(&mut watched, catalog, rows.at, &mut report);
+        problems.append(&mut report.problems);
+    }
     if !problems.is_empty() {
         return Err(Problems::new(problems, raw.sources.clone()));
     }
-    let watched = watched::watched(&targets, &desk.entities, catalog);
     let mut checked = Checked {
         schema: catalog.schema.clone(),
         flavour: catalog.flavour,

@@ -233,11 +233,27 @@ pub struct Watched {
     pub read: Vec<String>,
     /// `fill` columns: they count as changed when the after image is NULL and the before image was not.
     pub fill: Vec<String>,
+    /// With `publish: rows`: what `rows.<table>` carries, for others.
+    pub image: Option<Image>,
+}
+
+/// A whole row, as far as the binlog always holds it.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// Key columns first, then the others in the table's order.
+    pub columns: Vec<Column>,
+    /// Generated columns: servers leave them out of some images.
+    pub left_out: Vec<String>,
 }
 
 impl Checked {
     pub fn target(&self, table: &str) -> Option<&Target> {
         self.targets.iter().find(|t| t.table == table)
+    }
+
+    /// `publish: rows`: others get whole images.
+    pub fn publishes_rows(&self) -> bool {
+        self.watched.values().any(|w| w.image.is_some())
     }
 
     pub fn entity(&self, table: &str) -> Option<&Entity> {

@@ -15,6 +15,10 @@ fn write(plan: &Checked, out: &mut String) -> std::fmt::Result {
     for entity in &plan.entities {
         writeln!(out, "entity {} {} {:?} {:?}", entity.table, entity.map, entity.kind, entity.key)?;
     }
+    // Only the word: a column that a table gains is no other plan.
+    if plan.publishes_rows() {
+        writeln!(out, "publish rows")?;
+    }
     plan.targets.iter().try_for_each(|target| write_target(target, out))
 }
 

@@ -12,7 +12,8 @@ use crate::sql::{Range, Scopes, TargetSql};
 pub struct Explained {
     pub schema_version: u32,
     pub targets: Vec<ExplainedTarget>,
-    /// Per source table: the columns whose cells travel on the bus. No other cell leaves the database.
+    /// Per source table: the columns whose cells travel on the bus. Without `publish: rows` no other cell leaves the
+    /// database.
     pub published: Vec<Published>,
 }
 
@@ -43,6 +44,10 @@ pub struct Published {
     pub columns: Vec<String>,
     /// A change of any of these is published; of any other it is dropped at the reader.
     pub read: Vec<String>,
+    /// Columns of the whole images that others get; none without `publish: rows`.
+    pub rows: Vec<String>,
+    /// Generated columns, which whole images leave out.
+    pub left_out: Vec<String>,
 }
 
 /// Explains all targets, or one.
@@ -58,6 +63,8 @@ pub fn explain(plan: &Checked, control: &str, only: Option<&str>) -> Explained {
                 table: table.clone(),
                 columns: w.published.iter().map(|c| c.name.clone()).collect(),
                 read: w.read.clone(),
+                rows: w.image.iter().flat_map(|i| &i.columns).map(|c| c.name.clone()).collect(),
+                left_out: w.image.iter().flat_map(|i| i.left_out.clone()).collect(),
             })
             .collect(),
     }
@@ -142,6 +149,15 @@ impl fmt::Display for Explained {
             writeln!(f, "  checksums:\n    {}\n    {}\n", t.digests[0], t.digests[1])?;
         }
         writeln!(f, "What leaves the database (all else stays):")?;
-        self.published.iter().try_for_each(|p| writeln!(f, "  {}: {}", p.table, p.columns.join(", ")))
+        for p in &self.published {
+            writeln!(f, "  {}: {}", p.table, p.columns.join(", "))?;
+            if !p.rows.is_empty() {
+                writeln!(f, "    whole rows for others: {}", p.rows.join(", "))?;
+            }
+            if !p.left_out.is_empty() {
+                writeln!(f, "    but not, as the server generates them: {}", p.left_out.join(", "))?;
+            }
+        }
+        Ok(())
     }
 }

@@ -24,6 +24,15 @@ pub struct Settings {
     /// Tables whose rows get UUIDs.
     #[serde(default)]
     pub entities: Entries<Entity>,
+    /// What is published of a change: `keys` and what routes need (the default), or whole `rows` too, for other consumers.
+    pub publish: Option<Located<Publish>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Publish {
+    Keys,
+    Rows,
 }
 
 #[derive(Clone, Debug, serde::Deserialize, JsonSchema)]

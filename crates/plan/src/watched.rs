@@ -61,6 +61,7 @@ pub fn watched(
                     .collect(),
                 fill: fill.get(name).unwrap_or(&none).iter().cloned().collect(),
                 key,
+                image: None,
             };
             Some((name.clone(), watched))
         })

@@ -234,6 +234,49 @@ async fn settings_are_checked_too() {
     insta::assert_snapshot!("settings_errors", answers);
 }
 
+/// Whole rows need columns that can be told exactly; keys do not.
+#[tokio::test]
+async fn whole_rows_are_told_exactly_or_not_at_all() {
+    let schema = "
+CREATE TABLE odd (id BIGINT PRIMARY KEY, name VARCHAR(20) CHARACTER SET sjis, place POINT, address INET6,
+  squeezed TEXT COMPRESSED, kind ENUM('a') CHARACTER SET ucs2, twice BIGINT AS (id * 2) STORED, b INT, new_b INT);
+CREATE TABLE plain (b INT, id BIGINT, twice INT AS (b * 2) VIRTUAL, new_b INT, PRIMARY KEY (id));
+
+";
+    let (_, catalog) = catalog("plan_rows_errors", schema).await;
+    let checked = |publish: &str, tables: &[(&str, &str)]| {
+        let settings = format!("version: 1\n{publish}\n");
+        let targets = tables.iter().map(|(table, columns)| {
+            (format!("{table}.yaml"), format!("table: {table}\ncolumns: {columns}\n"))
+        });
+        let all: Vec<(String, String)> =
+            std::iter::once(("plan.yaml".into(), settings)).chain(targets).collect();
+        let all: Vec<(&str, &str)> = all.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        files(&all).and_then(|raw| plan::check(&raw, &catalog, &Parameters::new()))
+    };
+    let plain = ("plain", "{ new_b: plain.b }");
+    let odd = ("odd", "{ new_b: odd.b }");
+    let answers = [checked("publish: whole", &[plain]), checked("publish: rows", &[plain, odd])];
+    let answers: Vec<String> = answers.into_iter().map(|a| a.unwrap_err().to_string()).collect();
+    if catalog.flavour == Flavour::MariaDb {
+        insta::assert_snapshot!("rows", answers.join("\n\n"));
+    }
+
+    // A table that the plan does not read is nobody's concern, and keys were never in danger.
+    let rows = checked("publish: rows", &[plain]).unwrap_or_else(|p| panic!("{p}"));
+    let image = rows.watched["plain"].image.as_ref().unwrap();
+    let names: Vec<&str> = image.columns.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!((names, image.left_out.as_slice()), (vec!["id", "b", "new_b"], &["twice".to_owned()][..]));
+    let keys = checked("publish: keys", &[plain]).unwrap();
+    let unsaid = checked("", &[plain]).unwrap();
+    assert!(keys.watched["plain"].image.is_none());
+    assert_eq!(keys.watched["plain"].published.len(), 1);
+    assert_eq!(rows.watched["plain"].published.len(), 1, "the mapper gets no more than before");
+    assert_eq!(keys.digest, unsaid.digest);
+    assert_ne!(rows.digest, keys.digest);
+    checked("publish: keys", &[odd]).unwrap_or_else(|p| panic!("{p}"));
+}
+
 /// A fragment that calls itself, and fragments that grow without end.
 #[tokio::test]
 async fn fragments_end() {

@@ -71,6 +71,13 @@ impl Context {
         }
     }
 
+    /// Whole images for others: none without `publish: rows`, nor on a bus that nobody else reads.
+    pub fn rows_topics(&self) -> Vec<String> {
+        let others = self.bus.reaches_others();
+        let tables = self.plan.watched.iter().filter(|(_, w)| others && w.image.is_some());
+        tables.map(|(table, _)| self.topics.rows(table)).collect()
+    }
+
     pub fn is_batch(target: &Target) -> bool {
         matches!(target.sync, Sync::Batch { .. })
     }

@@ -7,4 +7,5 @@ pub mod ports;
 pub mod sample;
 pub mod servers;
 pub mod skip;
+pub mod types;
 pub mod wait;

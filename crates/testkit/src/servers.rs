@@ -10,7 +10,7 @@ use std::process::Output;
 use anyhow::{Context, bail};
 use tempfile::TempDir;
 
-pub use kafka::Kafka;
+pub use kafka::{Kafka, Logged};
 pub use mariadb::{Mariadb, Schemas, TINY_BINLOGS, empty_schema};
 
 /// The scripts' way to say that this machine has not got what the server needs.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use bus::Record;
 use bytes::Bytes;
-use change::{Cause, Cell, ChangeBatch, Key, Op, Position, RowChange, lane_of};
+use change::{Cause, Cell, ChangeBatch, Fold, Key, Op, Position, RowChange, TableName, lane_of};
 
+use crate::image::{Image, Origin};
 use crate::tables::Watched;
 
 /// A record is closed when it holds this many bytes of cells: far below any broker's limit on a message.
@@ -14,8 +15,10 @@ const RECORD: usize = 256 << 10;
 #[derive(Default)]
 pub(crate) struct Batch {
     rows: BTreeMap<(usize, u32), Vec<RowChange>>,
+    /// Whole images, in the order of the binlog.
+    images: Vec<Record>,
     pub count: usize,
-    /// Bytes of cells, about.
+    /// Bytes of cells, about, and of whole images.
     pub bytes: usize,
     /// A transaction ended since the last batch.
     pub ended: bool,
@@ -30,16 +33,19 @@ pub(crate) struct Batch {
 pub(crate) struct Handed {
     pub records: Vec<Record>,
     pub rows: u64,
+    /// Records of whole images.
+    pub images: u64,
     /// The end of the last transaction that is complete with this batch.
     pub end: Option<Position>,
     pub prompt: bool,
-    /// In bytes of cells.
+    /// In bytes of cells and whole images.
     pub size: usize,
 }
 
 impl Batch {
     pub fn add(&mut self, index: usize, table: &Watched, partitions: u32, change: RowChange) {
-        let partition = partition(table, partitions, &change);
+        let image = change.after.as_deref().or(change.before.as_deref());
+        let partition = partition(&table.folds, partitions, image);
         self.bytes += size(&change);
         self.count += 1;
         self.rows.entry((index, partition)).or_default().push(change);
@@ -54,8 +60,32 @@ impl Batch {
         });
     }
 
+    /// Takes whole rows in, for others. `row` counts those of the transaction.
+    pub fn add_images(
+        &mut self,
+        image: &Image,
+        table: &TableName,
+        mut origin: Origin<'_>,
+        changes: Vec<RowChange>,
+        row: &mut u64,
+    ) {
+        for mut change in changes {
+            origin.row = *row;
+            *row += 1;
+            image.records(table, &mut change, &origin, &mut |record| {
+                self.bytes += record.size();
+                self.images.push(record);
+            });
+        }
+    }
+
     pub fn has_news(&self) -> bool {
-        self.count > 0 || self.ended
+        self.len() > 0 || self.ended
+    }
+
+    /// Changes, and records of whole images.
+    pub fn len(&self) -> usize {
+        self.count + self.images.len()
     }
 
     /// The records of this batch. `cause`: the newest transaction that contributed; `end`: the newest that is complete.
@@ -73,12 +103,15 @@ impl Batch {
                     rows,
                 };
                 let payload = Bytes::from(proto::encode_changes(&changes));
-                records.push(Record { topic: table.topic.clone(), partition, payload });
+                records.push(Record::new(&table.topic, partition, payload));
             }
         }
+        let images = batch.images.len() as u64;
+        records.extend(batch.images);
         Handed {
             records,
             rows: batch.count as u64,
+            images,
             end: batch.ended.then(|| end.clone()),
             prompt: batch.prompt,
             size: batch.bytes,
@@ -104,14 +137,14 @@ fn pieces(rows: Vec<RowChange>) -> Vec<Vec<RowChange>> {
     out
 }
 
-/// Any partition is right; one by the key spreads the work, and keeps changes of a row together.
-fn partition(table: &Watched, partitions: u32, change: &RowChange) -> u32 {
-    if partitions <= 1 || table.folds.is_empty() {
+/// Of changes any partition is right; one by the key spreads the work, and keeps changes of a row together. `image`: its
+/// first cells are the key.
+pub(crate) fn partition(folds: &[Fold], partitions: u32, image: Option<&[Cell]>) -> u32 {
+    if partitions <= 1 || folds.is_empty() {
         return 0;
     }
-    let image = change.after.as_ref().or(change.before.as_ref());
-    let key = image.map(|cells| cells.iter().take(table.folds.len()).cloned().collect());
-    key.map_or(0, |key| lane_of(&table.folds, &Key(key), partitions))
+    let key = image.map(|cells| cells.iter().take(folds.len()).cloned().collect());
+    key.map_or(0, |key| lane_of(folds, &Key(key), partitions))
 }
 
 fn size(change: &RowChange) -> usize {

@@ -24,11 +24,12 @@ pub struct Context {
 pub struct Settings {
     /// Must be no other replica's. `None`: a random one above 2^30, another at each connection.
     pub server_id: Option<u32>,
-    /// A batch is handed on when it holds this many bytes of cells, in the middle of a transaction if need be.
+    /// A batch is handed on when it holds this many bytes of cells and whole images, in the middle of a transaction if need
+    /// be.
     pub batch_bytes: usize,
-    /// The same for rows.
+    /// The same for rows, each whole image counted as one more.
     pub batch_rows: usize,
-    /// Batches that may be on their way to the bus at one time.
+    /// Batches that may be on their way to the bus at one time; with whole images one, whatever stands here.
     pub in_flight: usize,
     /// Without anything else to do, a beat is committed this often.
     pub heartbeat: Duration,

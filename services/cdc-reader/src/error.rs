@@ -60,6 +60,11 @@ pub enum ReaderError {
          binlog must be of one server"
     )]
     BeatLost { beat: u64 },
+    #[error(
+        "ROW_TOO_LARGE: {table}, key {key}: its whole image makes a record of {bytes} bytes, more than {limit}; raise \
+         {mend}, or say `publish: keys` in the plan, then start again: the position is before it"
+    )]
+    RowTooLarge { table: String, key: String, bytes: usize, limit: String, mend: String },
     #[error("MySQL sources are not supported by this reader yet; it reads MariaDB's binlog")]
     Flavour,
     #[error("the saved position of source `{source_name}`: {problem}")]
@@ -84,6 +89,7 @@ impl ReaderError {
             ReaderError::Xa { .. } => "XA",
             ReaderError::Binlog { .. } | ReaderError::Protocol { .. } => "BINLOG",
             ReaderError::BeatLost { .. } => "BEAT_LOST",
+            ReaderError::RowTooLarge { .. } => "ROW_TOO_LARGE",
             ReaderError::Flavour => "FLAVOUR",
             ReaderError::SavedPosition { .. } => "SAVED_POSITION",
             ReaderError::Database(_) => "DATABASE",

@@ -8,10 +8,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use binlog::{BinlogError, Event, Flavour, Gtid, Header, Query, Rows};
-use change::{Cell, Position, RowChange};
+use change::{Cell, Op, Position, RowChange};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -19,12 +19,13 @@ use crate::batch::{Batch, Handed};
 use crate::beat::Beats;
 use crate::context::Context;
 use crate::error::ReaderError;
+use crate::image::Origin;
 use crate::judge::{Verdict, judge};
 use crate::schema::{Shapes, has_triggers};
 use crate::seat::patient;
 use crate::source::{Gone, Source};
 use crate::status::Counters;
-use crate::tables::{Problem, Sight, Tables};
+use crate::tables::{Problem, Sight, Tables, spell};
 
 /// A stream that brings no whole event for this long is given up, however slow the line.
 const LONGEST_SILENCE: Duration = Duration::from_secs(600);
@@ -49,6 +50,8 @@ pub(crate) struct Feed {
 pub(crate) struct Group {
     gtid: Gtid,
     time_ms: u64,
+    /// Whole images of it so far.
+    row: u64,
 }
 
 /// Why reading a stream ended.
@@ -130,7 +133,7 @@ impl Feed {
     /// One event in, or one batch out.
     async fn step(&mut self, source: &mut Source, stop: &CancellationToken) -> Result<(), End> {
         let settings = &self.context.settings;
-        let full = self.batch.bytes >= settings.batch_bytes || self.batch.count >= settings.batch_rows;
+        let full = self.batch.bytes >= settings.batch_bytes || self.batch.len() >= settings.batch_rows;
         // A batch goes out at the end of a transaction as soon as the publisher takes it; meanwhile it grows.
         let ready = full || self.group.is_none() && self.batch.has_news();
         let next = tokio::select! {
@@ -195,7 +198,7 @@ impl Feed {
         let time_ms = u64::from(header.timestamp) * 1000;
         self.counters.source_time_ms.store(time_ms, Relaxed);
         self.tables.start();
-        self.group = Some(Group { gtid, time_ms });
+        self.group = Some(Group { gtid, time_ms, row: 0 });
         Ok(())
     }
 
@@ -228,12 +231,16 @@ impl Feed {
                 changes.iter().filter_map(|c| c.after.as_deref()).for_each(|cells| self.beat(cells));
                 Ok(())
             }
-            Some(Sight::Watched(index, projection)) => {
-                let index = *index;
+            Some(Sight::Watched(view)) => {
+                let index = view.index;
                 let mut changes = std::mem::take(&mut self.scratch);
-                let counts = projection.changes(rows, &mut changes).map_err(|e| self.binlog(e))?;
+                let counts = view.changes.changes(rows, &mut changes).map_err(|e| self.binlog(e))?;
                 let table = &self.tables.watched[index];
-                if group.gtid.xa_prepare && !changes.is_empty() {
+                let mut images = Vec::new();
+                if let Some(whole) = &view.whole {
+                    whole.rows.changes(rows, &mut images).map_err(|e| self.binlog(e))?;
+                }
+                if group.gtid.xa_prepare && !(changes.is_empty() && images.is_empty()) {
                     let (table, position) = (table.name.to_string(), self.position.clone());
                     return Err(ReaderError::Xa { table, position });
                 }
@@ -243,10 +250,14 @@ impl Feed {
                     self.batch.time_ms = group.time_ms;
                 }
                 for mut change in changes.drain(..) {
-                    table.spell(&mut change);
+                    spell(&mut change, &table.uuids);
                     self.batch.add(index, table, self.context.partitions, change);
                 }
                 self.scratch = changes;
+                if let (Some(whole), Some(group)) = (&view.whole, &mut self.group) {
+                    let origin = origin(&self.context, group, self.epoch);
+                    self.batch.add_images(&whole.image, &table.name, origin, images, &mut group.row);
+                }
                 Ok(())
             }
         }
@@ -277,10 +288,20 @@ impl Feed {
             Verdict::Nothing => {}
             Verdict::End => ends = true,
             Verdict::Xa => ends |= group.gtid.xa_end,
-            Verdict::Emptied(tables) => self.emptied(&tables, group.time_ms),
+            Verdict::Emptied(tables) => {
+                self.replaced(&tables, group.time_ms);
+                for table in tables.iter().map(|i| &self.tables.watched[*i]) {
+                    if let (Some(image), Some(group)) = (&table.image, &mut self.group) {
+                        let emptied = vec![RowChange { op: Op::Truncate, before: None, after: None }];
+                        let origin = origin(&self.context, group, self.epoch);
+                        self.batch.add_images(image, &table.name, origin, emptied, &mut group.row);
+                    }
+                }
+            }
             Verdict::Compare(tables) => {
                 self.compare().await?;
-                self.emptied(&tables, group.time_ms);
+                self.replaced(&tables, group.time_ms);
+                self.warn_of_unseen_rows(&tables);
             }
             Verdict::Stop { what } => return Err(self.statement(what)),
             Verdict::StopIfTriggers => {
@@ -293,11 +314,26 @@ impl Feed {
         if ends { self.end() } else { Ok(()) }
     }
 
-    fn emptied(&mut self, tables: &[usize], time_ms: u64) {
+    fn replaced(&mut self, tables: &[usize], time_ms: u64) {
         for index in tables {
             tracing::info!(table = %self.tables.watched[*index].name, "its contents changed as a whole");
             self.batch.time_ms = time_ms;
             self.batch.add_truncate(*index);
+        }
+    }
+
+    /// Whole images come from row events, and there were none.
+    fn warn_of_unseen_rows(&self, tables: &[usize]) {
+        for table in tables.iter().map(|i| &self.tables.watched[*i]) {
+            if let Some(image) = &table.image {
+                tracing::warn!(
+                    table = %table.name,
+                    topic = image.topic,
+                    position = %self.position,
+                    "a statement may have changed rows without telling them one by one; whoever reads whole images needs \
+                     a fresh copy of the table"
+                );
+            }
         }
     }
 
@@ -331,6 +367,21 @@ impl Feed {
                 ReaderError::SchemaChanged { table, column, was, now, position }
             }
         }
+    }
+}
+
+fn origin<'a>(context: &'a Context, group: &Group, epoch: u64) -> Origin<'a> {
+    let Gtid { domain, server, sequence, .. } = group.gtid;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Origin {
+        name: context.topics.prefix(),
+        server,
+        gtid: format!("{domain}-{server}-{sequence}"),
+        time_ms: group.time_ms,
+        row: group.row,
+        epoch,
+        partitions: context.partitions,
+        now_ms: now.as_millis() as u64,
     }
 }
 

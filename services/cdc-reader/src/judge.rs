@@ -152,6 +152,7 @@ mod tests {
                 fill: vec![],
                 generated: vec![],
                 uuids: vec![],
+                image: None,
                 folds: vec![],
             })
             .to_vec()

@@ -1,4 +1,5 @@
-//! The reader: from the source's binlog to `changes.<table>`, publishing only what is visible already.
+//! The reader: from the source's binlog to `changes.<table>`, and to `rows.<table>` if the plan wants it, publishing only
+//! what is visible already.
 //!
 //! ```text
 //! feed: binlog stream → events → transactions → batches ──channel──► publish: barrier → append → acks → position
@@ -6,11 +7,13 @@
 //!
 //! `publish.rs` holds the protocol and the argument for it; `feed.rs` decides nothing about visibility, it only reads.
 
+mod append;
 mod batch;
 mod beat;
 mod context;
 mod error;
 mod feed;
+mod image;
 mod judge;
 mod publish;
 mod schema;

@@ -13,10 +13,15 @@
 //! was cut inside a transaction does not move `safe`. The saved position is some earlier `safe`. So whatever was not
 //! acknowledged stands behind the saved position, and is read again.
 //!
+//! *Whole images in order.* Changes are marks in the making: they may be repeated and pass each other. Whole images are
+//! values, and the last one of a key must be the newest. So where there are any, one append is under way at a time: what is
+//! appended again after an error, or read again after a restart, has nothing newer before it that does not follow again
+//! behind it.
+//!
 //! *One reader.* Taking the seat raises the epoch. Every beat names its epoch and matches no row once there is a newer
 //! one; a batch is produced only after such a beat. A deposed reader may still have a batch under way that it fenced
 //! before: its changes are visible ones, so this repeats what the newer reader publishes, and repeating is harmless.
-//! It can never again move the position, which is the beat's own statement.
+//! (A whole image of it may come behind a newer one: it carries the smaller epoch, by which others know it.) It can never again move the position, which is the beat's own statement.
 //!
 //! *The barrier is one.* If our writes were not in the binlog (`sql_log_bin=0`, `binlog_ignore_db`, a proxy that sends
 //! sessions elsewhere) the first argument would fail. So beats must come back through the stream; see `beat.rs`.
@@ -29,18 +34,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use bus::{Bus, BusError, Record};
+use bus::BusError;
 use change::Position;
 use plan::catalog::Flavour;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::append::{self, Images, append};
 use crate::batch::{Batch, Handed};
 use crate::beat::Beats;
 use crate::context::Context;
 use crate::error::ReaderError;
 use crate::feed::Feed;
+use crate::image::warn_if_unheard;
 use crate::schema::Shapes;
 use crate::seat::{Seat, patient};
 use crate::status::{Counters, Status};
@@ -75,6 +82,7 @@ impl Reader {
         if self.context.plan.flavour != Flavour::MariaDb {
             return Err(ReaderError::Flavour);
         }
+        warn_if_unheard(&self.context.plan, &self.context.topics, self.context.bus.reaches_others());
         let Some(started) = stop.run_until_cancelled(self.start()).await else { return Ok(()) };
         let mut publisher = started?;
         let result = publisher.run(&stop).await;
@@ -107,6 +115,7 @@ impl Reader {
             feed: None,
             falls: 0,
             seat,
+            images: Arc::new(append::images(&watched)),
             watched,
             context: self.context,
             status: self.status,
@@ -124,7 +133,7 @@ impl Reader {
     async fn try_start(&self) -> Result<(Seat, Shapes, Vec<Watched>), ReaderError> {
         let context = &self.context;
         let seat = Seat::take(&context.database, &context.source).await?;
-        let mut watched = Watched::of_plan(&context.plan, &context.topics);
+        let mut watched = Watched::of_plan(&context.plan, &context.topics, context.bus.reaches_others());
         let shapes = Shapes::read(&context.database, &watched).await?;
         for table in &mut watched {
             table.generated = shapes.generated(&table.name.table);
@@ -145,6 +154,7 @@ struct Publisher {
     counters: Arc<Counters>,
     shapes: Shapes,
     watched: Vec<Watched>,
+    images: Arc<Images>,
     /// Appends in binlog order.
     under_way: VecDeque<Append>,
     /// The position is to be saved at this time.
@@ -180,7 +190,8 @@ impl Publisher {
             let due = self.save_by.map_or(self.last_beat + self.context.settings.heartbeat, |save| {
                 save.min(self.last_beat + self.context.settings.heartbeat)
             });
-            let room = self.under_way.len() < self.context.settings.in_flight.max(1);
+            let in_flight = if self.images.is_empty() { self.context.settings.in_flight.max(1) } else { 1 };
+            let room = self.under_way.len() < in_flight;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -218,11 +229,12 @@ impl Publisher {
         } else {
             self.beat().await?;
             self.counters.barriers.fetch_add(1, Relaxed);
-            let bytes: usize = handed.records.iter().map(|r| r.payload.len()).sum();
+            let bytes: usize = handed.records.iter().map(bus::Record::size).sum();
+            self.counters.published_images.fetch_add(handed.images, Relaxed);
             self.counters.published_rows.fetch_add(handed.rows, Relaxed);
             self.counters.published_bytes.fetch_add(bytes as u64, Relaxed);
             self.counters.largest_batch.fetch_max(handed.size as u64, Relaxed);
-            Some(tokio::spawn(append(self.context.bus.clone(), handed.records)))
+            Some(tokio::spawn(append(self.context.bus.clone(), handed.records, self.images.clone())))
         };
         self.under_way.push_back(Append { task, end: handed.end, worth_saving });
         Ok(())
@@ -344,21 +356,4 @@ async fn front(under_way: &mut VecDeque<Append>) -> Result<Append, ReaderError> 
 
 fn closed() -> ReaderError {
     ReaderError::Bus { doing: "append changes", problem: BusError::Closed }
-}
-
-/// Appends, and again as long as the bus's errors may pass: twice the same record does no harm.
-async fn append(bus: Arc<dyn Bus>, records: Vec<Record>) -> Result<(), ReaderError> {
-    let mut waits = patient();
-    loop {
-        let problem = match bus.append(records.clone()).await {
-            Ok(()) => return Ok(()),
-            Err(problem) => problem,
-        };
-        let passes = matches!(&problem, BusError::Broker { transient: true, .. });
-        if !passes {
-            return Err(ReaderError::Bus { doing: "append changes", problem });
-        }
-        tracing::warn!(error = %problem, "the bus did not take a batch; trying again");
-        tokio::time::sleep(waits.next().unwrap_or(Duration::from_secs(5))).await;
-    }
 }

@@ -18,6 +18,8 @@ struct Shape {
     /// Type, collation and generation expression.
     text: String,
     generated: bool,
+    /// Others get it, and nobody else does: it may go.
+    optional: bool,
 }
 
 impl Shapes {
@@ -37,10 +39,11 @@ impl Shapes {
         for row in rows {
             let text = |i| row.text(i).map(|t| t.unwrap_or_default().to_owned());
             let (table, column) = (text(0)?, text(1)?.to_lowercase());
-            let is_watched = watched.iter().any(|w| w.name.table == table && w.looks_at(&column));
-            if is_watched {
+            let Some(watched) = watched.iter().find(|w| w.name.table == table) else { continue };
+            let optional = !watched.looks_at(&column);
+            if !optional || watched.tells(&column) {
                 let generated = row.bytes(3).is_some_and(|expression| !expression.is_empty());
-                shapes.insert((table, column), Shape { text: text(2)?, generated });
+                shapes.insert((table, column), Shape { text: text(2)?, generated, optional });
             }
         }
         Ok(Shapes(shapes))
@@ -54,7 +57,8 @@ impl Shapes {
 
     /// The first column of `self` that is another one now.
     pub fn difference(&self, now: &Shapes) -> Option<Problem> {
-        let (place, was) = self.0.iter().find(|(place, was)| now.0.get(*place) != Some(*was))?;
+        let differs = |place, was: &Shape| now.0.get(place).map_or(!was.optional, |now| now != was);
+        let (place, was) = self.0.iter().find(|(place, was)| differs(*place, was))?;
         let (table, column) = place.clone();
         let now = now.0.get(place).map_or_else(|| "no such column".into(), |s| s.text.clone());
         Some(Problem::Changed { table, column, was: was.text.clone(), now })
@@ -67,6 +71,10 @@ impl Watched {
             .into_iter()
             .flatten()
             .any(|c| c.eq_ignore_ascii_case(column))
+    }
+
+    fn tells(&self, column: &str) -> bool {
+        self.image.iter().flat_map(|i| &i.names).any(|c| c.eq_ignore_ascii_case(column))
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Status {
     /// Updates that changed nothing the plan reads.
     pub echoes: u64,
     pub published_rows: u64,
+    /// Records of whole images, tombstones among them.
+    pub published_images: u64,
+    /// Of both.
     pub published_bytes: u64,
     pub barriers: u64,
     /// Commit time of the newest transaction read, by the source's clock: milliseconds since 1970.
@@ -28,7 +31,7 @@ pub struct Status {
     /// From the commit of the last probed beat until it came back through the binlog: the reader's lag, in
     /// milliseconds.
     pub lag_ms: u64,
-    /// The largest batch so far, in bytes of cells.
+    /// The largest batch so far, in bytes of cells and whole images.
     pub largest_batch: u64,
 }
 
@@ -42,6 +45,7 @@ pub(crate) struct Counters {
     pub rows: AtomicU64,
     pub echoes: AtomicU64,
     pub published_rows: AtomicU64,
+    pub published_images: AtomicU64,
     pub published_bytes: AtomicU64,
     pub barriers: AtomicU64,
     pub source_time_ms: AtomicU64,
@@ -62,6 +66,7 @@ impl Counters {
             rows: self.rows.load(Relaxed),
             echoes: self.echoes.load(Relaxed),
             published_rows: self.published_rows.load(Relaxed),
+            published_images: self.published_images.load(Relaxed),
             published_bytes: self.published_bytes.load(Relaxed),
             barriers: self.barriers.load(Relaxed),
             source_time_ms: self.source_time_ms.load(Relaxed),

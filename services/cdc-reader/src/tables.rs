@@ -7,6 +7,8 @@ use change::{Cell, Fold, RowChange, TableName};
 use plan::catalog::Column;
 use plan::checked::Checked;
 
+use crate::image::Image;
+
 /// More table maps than this are forgotten at the start of a transaction; each transaction sends its own anyway.
 const KNOWN: usize = 4096;
 
@@ -25,16 +27,31 @@ pub(crate) struct Watched {
     pub uuids: Vec<usize>,
     /// Folds of the key columns, which are the first that are published.
     pub folds: Vec<Fold>,
+    /// Others get whole rows.
+    pub image: Option<Image>,
 }
 
 pub(crate) enum Sight {
     Ignored,
-    /// Index of the table among the watched.
-    Watched(usize, Box<Projection>),
+    Watched(Box<View>),
     /// The control table `reader`: our own beats come back here.
     Reader(Box<Projection>),
     /// The control table `barrier`: somebody waits for the position to move.
     Barrier,
+}
+
+/// How the rows of a watched table are read.
+pub(crate) struct View {
+    /// Of the table among the watched.
+    pub index: usize,
+    pub changes: Projection,
+    pub whole: Option<Whole>,
+}
+
+/// How whole rows of it are read. Echoes are updates that change nothing at all.
+pub(crate) struct Whole {
+    pub rows: Projection,
+    pub image: Image,
 }
 
 pub(crate) struct Tables {
@@ -91,7 +108,7 @@ impl Tables {
 
     fn sight(&self, name: &TableName, body: &[u8]) -> Result<Sight, Problem> {
         if let Some(i) = self.by_name.get(name) {
-            return Ok(Sight::Watched(*i, Box::new(self.watched[*i].project(TableMap::parse(body)?)?)));
+            return Ok(Sight::Watched(Box::new(self.watched[*i].view(*i, TableMap::parse(body)?)?)));
         }
         if name.schema != self.control {
             return Ok(Sight::Ignored);
@@ -107,7 +124,8 @@ impl Tables {
     }
 }
 
-fn places(columns: &[Column], data_type: &str) -> Vec<usize> {
+/// Where the columns of this type are.
+pub(crate) fn places(columns: &[Column], data_type: &str) -> Vec<usize> {
     columns.iter().enumerate().filter(|(_, c)| c.data_type == data_type).map(|(i, _)| i).collect()
 }
 
@@ -127,39 +145,59 @@ fn spell_uuid(cell: &mut Cell) {
     }
 }
 
+/// Gives cells the form in which a session reads them, where the binlog's bytes do not say enough. `uuids`: their places.
+pub(crate) fn spell(change: &mut RowChange, uuids: &[usize]) {
+    for i in uuids {
+        for image in [&mut change.before, &mut change.after].into_iter().flatten() {
+            image.get_mut(*i).into_iter().for_each(spell_uuid);
+        }
+    }
+}
+
 impl Watched {
-    /// The tables of a plan. Which of their columns are generated the catalog has to say.
-    pub fn of_plan(plan: &Checked, topics: &bus::Topics) -> Vec<Watched> {
-        let watched = plan.watched.iter().map(|(table, w)| Watched {
-            name: TableName::new(&plan.schema, table),
-            topic: topics.changes(table),
-            published: w.published.iter().map(|c| c.name.clone()).collect(),
-            uuids: places(&w.published, "uuid"),
-            columns: w.published.clone(),
-            read: w.read.clone(),
-            fill: w.fill.clone(),
-            generated: Vec::new(),
-            folds: w.key.iter().map(|c| Fold::of(&c.data_type, c.collation.as_deref())).collect(),
+    /// The tables of a plan, with their images if somebody can read them. Which of their columns are generated the
+    /// catalog has to say.
+    pub fn of_plan(plan: &Checked, topics: &bus::Topics, reaches_others: bool) -> Vec<Watched> {
+        let watched = plan.watched.iter().map(|(table, w)| {
+            let folds: Vec<Fold> =
+                w.key.iter().map(|c| Fold::of(&c.data_type, c.collation.as_deref())).collect();
+            let planned = w.image.as_ref().filter(|_| reaches_others);
+            Watched {
+                name: TableName::new(&plan.schema, table),
+                topic: topics.changes(table),
+                published: w.published.iter().map(|c| c.name.clone()).collect(),
+                uuids: places(&w.published, "uuid"),
+                columns: w.published.clone(),
+                read: w.read.clone(),
+                fill: w.fill.clone(),
+                generated: Vec::new(),
+                image: planned.map(|p| Image::of_plan(p, folds.clone(), topics.rows(table))),
+                folds,
+            }
         });
         watched.collect()
     }
 
-    /// Gives cells the form in which a session reads them, where the binlog's bytes do not say enough.
-    pub fn spell(&self, change: &mut RowChange) {
-        for i in &self.uuids {
-            for image in [&mut change.before, &mut change.after].into_iter().flatten() {
-                image.get_mut(*i).into_iter().for_each(spell_uuid);
+    fn view(&self, index: usize, map: TableMap) -> Result<View, Problem> {
+        let whole = match self.image.as_ref().map(|image| image.within(&map)) {
+            None => None,
+            Some(image) => {
+                let names = &image.names;
+                let wanted = Wanted { published: names, read: names, ..Wanted::default() };
+                Some(Whole { rows: self.project(map.clone(), wanted, &image.columns)?, image })
             }
-        }
-    }
-
-    fn project(&self, map: TableMap) -> Result<Projection, Problem> {
+        };
         let wanted = Wanted {
             published: &self.published,
             read: &self.read,
             fill: &self.fill,
             generated: &self.generated,
         };
+        let changes = self.project(map, wanted, &self.columns)?;
+        Ok(View { index, changes, whole })
+    }
+
+    fn project(&self, map: TableMap, wanted: Wanted, columns: &[Column]) -> Result<Projection, Problem> {
         let projection = Projection::new(map, wanted).map_err(|e| match e {
             BinlogError::NoColumn { table, column } => {
                 let (was, now) = ("this column".into(), "no such column".into());
@@ -167,7 +205,7 @@ impl Watched {
             }
             other => Problem::Binlog(other),
         })?;
-        for column in &self.columns {
+        for column in columns {
             let found = projection.map().columns.iter().find(|c| c.name.eq_ignore_ascii_case(&column.name));
             if let Some(found) = found.filter(|f| !fits(&f.kind, column)) {
                 return Err(Problem::Changed {

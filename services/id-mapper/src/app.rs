@@ -78,11 +78,7 @@ impl Work for Minting<'_> {
         }
         *held = Some(session);
         let topic = context.topics.writes(&name);
-        let forward = |payload: &Bytes| Record {
-            topic: topic.clone(),
-            partition: delivery.partition,
-            payload: payload.clone(),
-        };
+        let forward = |payload: &Bytes| Record::new(&topic, delivery.partition, payload.clone());
         let records = delivery.records.iter().map(|(_, payload)| forward(payload)).collect();
         context.bus.append(records).await.map_err(IdMapperError::Forward)
     }

@@ -74,8 +74,7 @@ impl<'a> Marks<'a> {
                     cause: self.cause.clone(),
                     marks: scopes.iter().map(|s| Mark { scope: s.clone() }).collect(),
                 };
-                let payload = proto::encode_marks(&batch).into();
-                records.push(Record { topic: topic.clone(), partition: lane, payload });
+                records.push(Record::new(&topic, lane, proto::encode_marks(&batch)));
             }
         }
         self.count = 0;

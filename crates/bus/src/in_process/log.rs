@@ -47,12 +47,12 @@ impl Topic {
     }
 
     /// Appends if there is room for it. An empty topic takes any record, so that none waits for ever.
-    pub fn push(&mut self, partition: usize, payload: &Bytes, limit: usize) -> bool {
+    pub fn push(&mut self, partition: usize, payload: Bytes, limit: usize) -> bool {
         let cost = payload.len() + OVERHEAD;
         if self.bytes > 0 && self.bytes + cost > limit {
             return false;
         }
-        self.logs[partition].records.push_back(payload.clone());
+        self.logs[partition].records.push_back(payload);
         self.bytes += cost;
         self.trim(partition);
         true

@@ -25,7 +25,7 @@ use log::Topic;
 pub struct Limits {
     /// Bytes in memory over all topics; each topic has an equal share, but at least `MIN_SHARE`.
     pub total: usize,
-    /// Bytes of one record's payload.
+    /// Bytes of one record.
     pub record: usize,
     /// Bytes of one `Event::Records`; a larger record comes alone.
     pub delivery: usize,
@@ -108,8 +108,8 @@ impl State {
             let reason = format!("{} has no partition {}", record.topic, record.partition);
             return Err(BusError::Broker { doing: "append", reason, transient: false });
         }
-        if record.payload.len() > limit {
-            let bytes = record.payload.len();
+        let bytes = record.size();
+        if bytes > limit {
             return Err(BusError::TooLarge { topic: record.topic.clone(), bytes, limit });
         }
         Ok(())
@@ -140,7 +140,8 @@ impl Bus for InProcess {
                     let Some(topic) = topics.get_mut(&record.topic) else {
                         return Err(BusError::NoTopic(record.topic));
                     };
-                    if topic.push(record.partition as usize, &record.payload, share) {
+                    let payload = record.payload.clone().unwrap_or_default();
+                    if topic.push(record.partition as usize, payload, share) {
                         let part = (record.topic.clone(), record.partition);
                         groups.values().for_each(|group| group.wake_reader(&part));
                         break;
@@ -189,6 +190,10 @@ impl Bus for InProcess {
         let state = self.shared.lock();
         state.open()?;
         Ok(state.topic(topic)?.committed(group))
+    }
+
+    fn reaches_others(&self) -> bool {
+        false
     }
 
     async fn topics(&self, wanted: &[TopicSpec], create: bool) -> Result<Vec<String>, BusError> {

@@ -82,7 +82,7 @@ impl Kafka {
             let reason = format!("{} has no partition {}", record.topic, record.partition);
             return Err(BusError::Broker { doing: "append", reason, transient: false });
         }
-        let (bytes, limit) = (record.payload.len(), self.settings.record_limit());
+        let (bytes, limit) = (record.size(), self.settings.record_limit());
         if bytes > limit {
             return Err(BusError::TooLarge { topic: record.topic.clone(), bytes, limit });
         }
@@ -91,8 +91,8 @@ impl Kafka {
 
     fn refused(&self, record: &Record, error: &KafkaError) -> BusError {
         if error.rdkafka_error_code() == Some(Code::MessageSizeTooLarge) {
-            let (bytes, limit) = (record.payload.len(), self.settings.record_limit());
-            return BusError::TooLarge { topic: record.topic.clone(), bytes, limit };
+            let (topic, bytes) = (record.topic.clone(), record.size());
+            return BusError::TooLargeForBroker { topic, bytes };
         }
         let error = failure::topic("append", &record.topic, error);
         if matches!(error, BusError::NoTopic(_)) {
@@ -155,9 +155,14 @@ impl Bus for Kafka {
         let mut sent = Vec::with_capacity(records.len());
         for record in records {
             loop {
-                let message = FutureRecord::<(), [u8]>::to(&record.topic)
-                    .partition(record.partition.cast_signed())
-                    .payload(&record.payload);
+                let message = FutureRecord::<[u8], [u8]> {
+                    topic: &record.topic,
+                    partition: Some(record.partition.cast_signed()),
+                    payload: record.payload.as_deref(),
+                    key: record.key.as_deref(),
+                    timestamp: None,
+                    headers: None,
+                };
                 match self.producer.send_result(message) {
                     Ok(delivery) => break sent.push((delivery, record)),
                     Err((KafkaError::MessageProduction(Code::QueueFull), _)) => {
@@ -206,6 +211,10 @@ impl Bus for Kafka {
         let parts: Vec<_> = (0..partitions).map(|partition| (topic.to_owned(), partition)).collect();
         let group = group.to_owned();
         self.ask(move |offsets| offsets.committed(&group, &parts)).await
+    }
+
+    fn reaches_others(&self) -> bool {
+        true
     }
 
     async fn topics(&self, wanted: &[TopicSpec], create: bool) -> Result<Vec<String>, BusError> {

@@ -13,8 +13,10 @@ use rdkafka::config::ClientConfig;
 const RETENTION_MS: &str = "604800000";
 /// librdkafka's own default, in bytes.
 const MESSAGE_MAX_BYTES: usize = 1_000_000;
-/// What a message costs beside its payload, in bytes; generous.
+/// What a message costs beside its key and payload, in bytes; generous.
 const MESSAGE_OVERHEAD: usize = 512;
+/// The producer's queue, in KiB: small, so that back-pressure reaches the reader of the binlog.
+const QUEUE_KBYTES: usize = 16_384;
 
 /// Set by Crossfade, under each name that librdkafka has for it.
 const OURS: &[&str] = &[
@@ -48,6 +50,7 @@ pub struct Settings {
     replication: i32,
     topic: BTreeMap<String, String>,
     message_max: usize,
+    queue_kbytes: usize,
     /// Bytes of records that wait in one consumer for `next`, beside librdkafka's own queue of half as much.
     pub buffer: usize,
 }
@@ -111,9 +114,12 @@ impl Settings {
             number(&mut wrong, "create.replication.factor", topic.remove("replication.factor"), -1);
         let message_max =
             number(&mut wrong, "message.max.bytes", own.get("message.max.bytes").cloned(), MESSAGE_MAX_BYTES);
+        let own_queue = own.get("queue.buffering.max.kbytes").cloned();
+        let queue_kbytes = number(&mut wrong, "queue.buffering.max.kbytes", own_queue, QUEUE_KBYTES);
         if wrong.is_empty() {
             let brokers = brokers.to_owned();
-            Ok(Self { brokers, properties: own, replication, topic, message_max, buffer: 16 << 20 })
+            let buffer = 16 << 20;
+            Ok(Self { brokers, properties: own, replication, topic, message_max, queue_kbytes, buffer })
         } else {
             Err(BadSettings(wrong))
         }
@@ -125,9 +131,9 @@ impl Settings {
         !matches!(protocol.as_deref(), Some("ssl" | "sasl_ssl"))
     }
 
-    /// Bytes that a record's payload may have.
+    /// Bytes that a record's key and payload may have. One that is larger than the producer's queue would wait for ever.
     pub fn record_limit(&self) -> usize {
-        self.message_max.saturating_sub(MESSAGE_OVERHEAD)
+        self.message_max.min(self.queue_kbytes.saturating_mul(1024)).saturating_sub(MESSAGE_OVERHEAD)
     }
 
     /// -1: the broker's default.
@@ -143,8 +149,7 @@ impl Settings {
     pub(super) fn producer(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
-            // A small queue, so that back-pressure reaches the reader of the binlog.
-            .set("queue.buffering.max.kbytes", "16384")
+            .set("queue.buffering.max.kbytes", QUEUE_KBYTES.to_string())
             .set("compression.type", "lz4")
             .set("linger.ms", "2");
         self.common(&mut config);
@@ -257,6 +262,18 @@ mod tests {
         assert_eq!(settings.replication(), 3);
         assert_eq!(settings.topic(), [("cleanup.policy", "delete"), ("retention.ms", "5")]);
         assert!(!format!("{settings:?}").contains("p&w"), "a secret is shown");
+    }
+
+    #[test]
+    fn a_record_fits_into_a_message_and_into_the_queue() {
+        let limit = |url| parse(url).unwrap().record_limit();
+        assert_eq!(limit("kafka://a:1"), 999_488);
+        assert_eq!(limit("kafka://a:1?message.max.bytes=2000000"), 1_999_488);
+        assert_eq!(limit("kafka://a:1?message.max.bytes=90000000"), (16 << 20) - 512);
+        assert_eq!(
+            limit("kafka://a:1?message.max.bytes=90000000&queue.buffering.max.kbytes=131072"),
+            89_999_488
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bus::Event;
+use bus::{Event, Record};
 
 use super::{At, Rig, committed, numbered, record, within};
 
@@ -26,6 +26,19 @@ pub async fn records_keep_their_order(rig: &dyn Rig) {
             wanted.iter().map(String::as_bytes).collect::<Vec<_>>()
         );
     }
+}
+
+pub async fn keys_are_for_others(rig: &dyn Rig) {
+    let topic = rig.created("keys", 1).await;
+    let keyed = |payload: Option<&str>| Record {
+        key: Some("k".into()),
+        payload: payload.map(|p| p.to_owned().into()),
+        ..record(&topic, 0, "")
+    };
+    rig.bus().append(vec![keyed(Some("a")), keyed(None), record(&topic, 0, "b")]).await.unwrap();
+    let mut reader = rig.reader("a", &[&topic], committed()).await;
+    reader.gather(3).await;
+    assert_eq!(reader.payloads(&topic, 0), [b"a" as &[u8], b"", b"b"]);
 }
 
 pub async fn each_group_reads_everything(rig: &dyn Rig) {

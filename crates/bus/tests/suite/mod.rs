@@ -42,7 +42,7 @@ pub trait Rig: Sync {
 }
 
 pub fn record(topic: &str, partition: u32, payload: impl Into<Bytes>) -> Record {
-    Record { topic: topic.to_owned(), partition, payload: payload.into() }
+    Record::new(topic, partition, payload)
 }
 
 pub fn numbered(topic: &str, partition: u32, numbers: std::ops::Range<u64>) -> Vec<Record> {
@@ -165,7 +165,7 @@ pub(crate) use suite;
 macro_rules! every_bus {
     ($rig:path) => {
         suite::suite!($rig:
-            records_keep_their_order, each_group_reads_everything, a_new_consumer_goes_on_at_the_commit,
+            records_keep_their_order, keys_are_for_others, each_group_reads_everything, a_new_consumer_goes_on_at_the_commit,
             the_start_decides, ends_and_commits_are_counted, next_may_be_cancelled, a_full_bus_makes_append_wait,
             two_consumers_share_and_hand_over, the_last_one_takes_all, who_lost_a_partition_commits_nothing,
             the_old_owner_is_done_before_the_new_one_starts,

@@ -1,9 +1,39 @@
 //! A private Kafka broker.
 
+use anyhow::Context;
 use tokio::sync::OnceCell;
 
 use super::{Server, Started};
 use crate::{ports, skip};
+
+/// A record as it stands on the broker's disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    pub key: Option<String>,
+    /// `None` is a tombstone.
+    pub payload: Option<String>,
+}
+
+impl Logged {
+    /// `| offset: 0 … keySize: 8 valueSize: 3 … headerKeys: [] key: {"id":1} payload: abc`
+    fn parse(line: &str) -> anyhow::Result<Self> {
+        let size = |name: &str| -> anyhow::Result<Option<usize>> {
+            let (_, rest) = line.split_once(name).with_context(|| format!("no `{name}`"))?;
+            let number: i64 = rest.split(' ').next().unwrap_or_default().parse()?;
+            Ok(usize::try_from(number).ok())
+        };
+        let (key, value) = (size("keySize: ")?, size("valueSize: ")?);
+        let (_, mut rest) = line.split_once("headerKeys: []").context("no headers")?;
+        let mut take = |name: &str, size: Option<usize>| -> anyhow::Result<Option<String>> {
+            let Some(size) = size else { return Ok(None) };
+            let text = rest.strip_prefix(name).and_then(|t| t.split_at_checked(size));
+            let (text, tail) = text.with_context(|| format!("no `{name}` of {size} bytes"))?;
+            rest = tail;
+            Ok(Some(text.to_owned()))
+        };
+        Ok(Self { key: take(" key: ", key)?, payload: take(" payload: ", value)? })
+    }
+}
 
 pub struct Kafka {
     server: Server,
@@ -47,6 +77,12 @@ impl Kafka {
 
     pub fn url(&self) -> String {
         format!("kafka://{}", self.brokers())
+    }
+
+    /// All records of a partition, as Kafka's own tool reads them from the broker's disk. Keys and payloads are text.
+    pub async fn log(&self, topic: &str, partition: u32) -> anyhow::Result<Vec<Logged>> {
+        let text = self.server.call("log", &[topic.to_owned(), partition.to_string()]).await?;
+        text.lines().filter(|line| line.starts_with("| offset: ")).map(Logged::parse).collect()
     }
 
     /// SIGKILL. `restart` recovers on the same data and port.

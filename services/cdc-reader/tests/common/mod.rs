@@ -25,13 +25,17 @@ const CONTROL: &str = include_str!("../../../../crates/mysql/migrations/0001_con
 #[derive(Default)]
 pub struct Memory {
     pub batches: Mutex<Vec<ChangeBatch>>,
+    /// Records of whole images.
+    pub images: Mutex<Vec<Record>>,
+    /// Nobody else can read it, like the in-process bus.
+    pub alone: AtomicBool,
     pub appends: AtomicU64,
     pub held: AtomicBool,
     pub failures: AtomicU64,
     looking: tokio::sync::Mutex<Option<Look>>,
 }
 
-/// A query with `{}` for the key; what it does not find is counted.
+/// A query with `{}` for the key, and for the column `other` of a whole image; what it does not find is counted.
 pub struct Look {
     pub session: Session,
     pub query: &'static str,
@@ -42,12 +46,21 @@ pub struct Look {
 #[async_trait]
 impl Bus for Memory {
     async fn append(&self, records: Vec<Record>) -> Result<(), BusError> {
-        let batches: Vec<ChangeBatch> =
-            records.iter().map(|r| proto::decode_changes(&r.payload).unwrap()).collect();
+        let (images, changes): (Vec<Record>, Vec<Record>) =
+            records.into_iter().partition(|r| r.topic.contains(".rows."));
+        let decoded = changes.iter().map(|r| proto::decode_changes(r.payload.as_ref().unwrap()).unwrap());
+        let batches: Vec<ChangeBatch> = decoded.collect();
         if let Some(look) = &mut *self.looking.lock().await {
             for row in batches.iter().flat_map(|b| &b.rows).filter(|r| r.op == Op::Insert) {
                 let key = row.after.as_ref().unwrap()[0].to_string();
                 let found = look.session.row(&look.query.replace("{}", &key)).await.unwrap();
+                look.looked.fetch_add(1, Relaxed);
+                look.missed.fetch_add(u64::from(found.is_none()), Relaxed);
+            }
+            for payload in images.iter().filter_map(|r| r.payload.as_ref()) {
+                let event: serde_json::Value = serde_json::from_slice(payload).unwrap();
+                let row = format!("{} AND other >= {}", event["after"]["id"], event["after"]["other"]);
+                let found = look.session.row(&look.query.replace("{}", &row)).await.unwrap();
                 look.looked.fetch_add(1, Relaxed);
                 look.missed.fetch_add(u64::from(found.is_none()), Relaxed);
             }
@@ -59,8 +72,9 @@ impl Bus for Memory {
             let reason = "a test".into();
             return Err(BusError::Broker { doing: "append", reason, transient: true });
         }
-        assert!(records.iter().all(|r| r.payload.len() < 1_000_000), "a record is too large for a broker");
+        assert!(changes.iter().all(|r| r.size() < 1_000_000), "a record is too large for a broker");
         self.appends.fetch_add(1, Relaxed);
+        self.images.lock().unwrap().extend(images);
         self.batches.lock().unwrap().extend(batches);
         Ok(())
     }
@@ -77,6 +91,9 @@ impl Bus for Memory {
     }
     async fn committed(&self, _: &str, _: &str) -> Result<Vec<u64>, BusError> {
         Err(BusError::Closed)
+    }
+    fn reaches_others(&self) -> bool {
+        !self.alone.load(Relaxed)
     }
     async fn topics(&self, _: &[TopicSpec], _: bool) -> Result<Vec<String>, BusError> {
         Ok(vec![])
@@ -113,6 +130,8 @@ pub struct Rig {
     pub settings: Settings,
     pub sql: Session,
     plan: BTreeMap<&'static str, [&'static [&'static str]; 3]>,
+    /// A plan that is written out, instead.
+    pub files: Vec<(&'static str, String)>,
 }
 
 pub struct Running {
@@ -139,7 +158,7 @@ impl Rig {
             server_heartbeat: Duration::from_secs(1),
             ..Settings::default()
         };
-        Rig { database, bus: Arc::default(), settings, sql, plan: BTreeMap::new() }
+        Rig { database, bus: Arc::default(), settings, sql, plan: BTreeMap::new(), files: Vec::new() }
     }
 
     pub async fn exec(&mut self, sql: &str) {
@@ -154,13 +173,23 @@ impl Rig {
     async fn checked(&mut self) -> Checked {
         let schema = self.database.schema().to_owned();
         let catalog: Catalog = mysql::catalog::load(&mut self.sql, &schema).await.unwrap();
+        if !self.files.is_empty() {
+            let files = self.files.iter().map(|(name, text)| ((*name).to_owned(), text.clone()));
+            let raw = plan::parse_files(files.collect()).unwrap_or_else(|p| panic!("{p}"));
+            return plan::check(&raw, &catalog, &plan::Parameters::new()).unwrap_or_else(|p| panic!("{p}"));
+        }
         let watched = self.plan.iter().map(|(table, [published, read, fill])| {
             let columns = &catalog.tables[*table];
             let published: Vec<_> =
                 published.iter().map(|c| columns.column(c).expect("a column").clone()).collect();
             let names = |l: &[&str]| l.iter().map(|s| (*s).to_owned()).collect();
-            let watched =
-                Watched { key: published[..1].to_vec(), published, read: names(read), fill: names(fill) };
+            let watched = Watched {
+                key: published[..1].to_vec(),
+                published,
+                read: names(read),
+                fill: names(fill),
+                image: None,
+            };
             ((*table).to_owned(), watched)
         });
         Checked {
