@@ -93,7 +93,7 @@ async fn churn(small: &Small<'_>, round: u64) -> Result<()> {
         let id = 2 + (round * 17 + n * 7) % 60;
         let unique = round * 1000 + n;
         all += &match n % 8 {
-            0 | 1 | 2 => format!(
+            0..=2 => format!(
                 "INSERT IGNORE INTO users (id, email, minutes, boss_id) VALUES ({id}, 'ż-{unique}\"', {n}, 1);"
             ),
             3 => format!("UPDATE users SET minutes = {unique} WHERE id = {id};"),
