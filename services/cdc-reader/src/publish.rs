@@ -21,7 +21,8 @@
 //! *One reader.* Taking the seat raises the epoch. Every beat names its epoch and matches no row once there is a newer
 //! one; a batch is produced only after such a beat. A deposed reader may still have a batch under way that it fenced
 //! before: its changes are visible ones, so this repeats what the newer reader publishes, and repeating is harmless.
-//! (A whole image of it may come behind a newer one: it carries the smaller epoch, by which others know it.) It can never again move the position, which is the beat's own statement.
+//! (A whole image of it may come behind a newer one: it carries the smaller epoch, by which others know it.) It can never
+//! again move the position, which is the beat's own statement.
 //!
 //! *The barrier is one.* If our writes were not in the binlog (`sql_log_bin=0`, `binlog_ignore_db`, a proxy that sends
 //! sessions elsewhere) the first argument would fail. So beats must come back through the stream; see `beat.rs`.
