@@ -23,6 +23,8 @@ mod server;
 #[path = "support/small.rs"]
 mod small;
 mod support;
+#[path = "bad_input/unique.rs"]
+mod unique;
 
 use std::process::Stdio;
 use std::time::Duration;

@@ -126,7 +126,7 @@ async fn while_and_after_it_runs() -> Result<()> {
     let all = listed["exceptions"].as_array().context("a list")?;
     let of =
         |kind: &str| all.iter().find(|e| e["kind"] == kind).with_context(|| format!("no {kind} in {listed}"));
-    assert_eq!(of("parked")?["reason"], "row_error");
+    assert_eq!(of("parked")?["reason"], "duplicate");
     assert!(
         of("parked")?["detail"].as_str().is_some_and(|t| t.contains("uq_email") && !t.contains("ann")),
         "{listed}"

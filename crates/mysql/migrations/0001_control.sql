@@ -62,6 +62,7 @@ CREATE TABLE IF NOT EXISTS exceptions (
   waived_because  VARCHAR(400) NULL,
   KEY ix_exceptions_scope (target_table, scope_fold, closed_at),
   KEY ix_exceptions_missing (missing_entity, missing_fold, closed_at),
+  KEY ix_exceptions_reason (reason, closed_at),
   KEY ix_exceptions_closed (closed_at)
 );
 

@@ -1,10 +1,10 @@
 //! Takes scopes that are to be marked again, and marks them like any other.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use change::Cause;
-use mysql::control::redrive;
+use mysql::control::{exceptions, redrive};
 use mysql::{DbError, Session};
 use service::Context;
 use tokio_util::sync::CancellationToken;
@@ -15,12 +15,24 @@ use crate::metrics::Metrics;
 
 const LOOK: Duration = Duration::from_millis(50);
 const TAKE: u32 = 1000;
+/// Scopes that wait for another row's value are marked again in turns: so many, and then a rest.
+const TURN: u32 = 200;
+const REST: Duration = Duration::from_secs(2);
 
 /// Runs until `stop`.
 pub async fn run(context: &Context, metrics: &Metrics, stop: &CancellationToken) -> Result<(), MapperError> {
     let mut session: Option<Session> = None;
+    let (mut rested, mut behind) = (Instant::now(), 0);
     while !stop.is_cancelled() {
-        let taken = match once(context, &mut session).await {
+        let both = async {
+            let mut marked = once(context, &mut session).await?;
+            if rested.elapsed() >= REST {
+                marked += turn(context, &mut session, &mut behind).await?;
+                rested = Instant::now();
+            }
+            Ok(marked)
+        };
+        let taken = match both.await {
             Ok(n) => n,
             Err(MapperError::Control(e)) if e.is_transient() => {
                 tracing::warn!(error = %e, "redrive is tried again");
@@ -38,6 +50,36 @@ pub async fn run(context: &Context, metrics: &Metrics, stop: &CancellationToken)
         }
     }
     Ok(())
+}
+
+/// Marks parked scopes whose unique value another row had, in turns, until they come through. The other row gives the
+/// value up under its own mark, in another lane, and nothing tells us when.
+async fn turn(
+    context: &Context,
+    session: &mut Option<Session>,
+    behind: &mut u64,
+) -> Result<usize, MapperError> {
+    let control = |e: DbError| MapperError::Control(e);
+    let mut own = match session.take() {
+        Some(open) => open,
+        None => context.database.session().await.map_err(control)?,
+    };
+    let parked = exceptions::parked(&mut own, &context.database, exceptions::DUPLICATE, *behind, TURN)
+        .await
+        .map_err(control)?;
+    *session = Some(own);
+    *behind = if parked.len() < TURN as usize { 0 } else { parked.last().map_or(0, |(id, ..)| *id) };
+    let mut marks = Marks::new(context, Cause::default());
+    for (_, target, scope) in parked {
+        if context.targets().any(|t| t.table == target) {
+            marks.add(&target, scope);
+        }
+    }
+    let count = marks.len();
+    if count > 0 {
+        context.bus.append(marks.take()).await.map_err(MapperError::Publish)?;
+    }
+    Ok(count)
 }
 
 /// One transaction: take, publish, delete. A crash in between marks twice, which is harmless.

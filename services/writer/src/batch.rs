@@ -185,8 +185,11 @@ async fn carefully(
             Err(e) if apply::belongs_to_a_row(&e, sql.target.kind) => {
                 session.execute("ROLLBACK TO SAVEPOINT piece").await?;
                 if let [scope] = piece.as_slice() {
-                    let reason =
-                        if e.class == Class::LockWait { problems::BUSY } else { problems::ROW_ERROR };
+                    let reason = match e.class {
+                        Class::LockWait => problems::BUSY,
+                        Class::Duplicate => problems::DUPLICATE,
+                        _ => problems::ROW_ERROR,
+                    };
                     apply::park(session, &context.database, sql, scope, reason, Some(e.to_string())).await?;
                     outcome.parked += 1;
                 } else {

@@ -33,6 +33,8 @@ pub const SEVERAL: &str = "several";
 pub const ID_MISSING: &str = "id_missing";
 pub const PARAMETER_MISSING: &str = "parameter_missing";
 pub const BUSY: &str = "busy";
+/// Another row has the value of a unique key. It may be about to give it up: the mapper marks the scope again and again.
+pub use mysql::control::exceptions::DUPLICATE;
 pub const ROW_ERROR: &str = "row_error";
 
 impl Problems {

@@ -245,3 +245,30 @@ pub async fn waiting_for(
     }
     Ok(found)
 }
+
+/// The reason of scopes that are parked because another row of the target has the value of a unique key.
+pub const DUPLICATE: &str = "duplicate";
+
+/// Some scopes that are parked for this reason, in order, from behind an id: (id, target, scope).
+pub async fn parked(
+    session: &mut Session,
+    db: &Database,
+    reason: &str,
+    behind: u64,
+    limit: u32,
+) -> Result<Vec<(u64, String, Key)>, DbError> {
+    let rows = session
+        .rows(&format!(
+            "SELECT id, target_table, scope FROM {} FORCE INDEX (ix_exceptions_reason) WHERE closed_at IS NULL AND kind = 'parked' AND reason = {} AND id > {behind} \
+             ORDER BY id LIMIT {limit}",
+            db.control_table("exceptions"),
+            quote::text(reason),
+        ))
+        .await?;
+    rows.iter()
+        .map(|r| {
+            let (target, scope) = (r.text(1)?.unwrap_or_default(), r.text(2)?.unwrap_or_default());
+            Ok((r.u64(0)?.unwrap_or_default(), target.into(), key_from_json(scope)?))
+        })
+        .collect()
+}
