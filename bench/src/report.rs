@@ -66,14 +66,19 @@ impl Report {
         emit(line);
     }
 
-    /// A rate of ours against another's of the same run: medians, and their ratio.
+    /// A rate of ours against another's of the same run: medians, and their ratio. Where both alternated, the ratio of each
+    /// round is told as well: it suffers less when the load of the machine drifts.
     pub fn ratio(&mut self, what: &str, unit: &str, ours: &[f64], other: &str, theirs: &[f64], asked: Asked) {
         let (own, their) = (median(ours), median(theirs));
         let ratio = own / their;
+        let each: Vec<f64> = match ours.len() == theirs.len() {
+            true => ours.iter().zip(theirs).map(|(own, their)| hundredths(own / their)).collect(),
+            false => Vec::new(),
+        };
         self.figure(
             "ratio",
             json!({ "what": what, "unit": unit, "crossfade": own.round(), "other": other, "others": their.round(),
-                "ratio": hundredths(ratio) }),
+                "ratio": hundredths(ratio), "of_each_round": each }),
         );
         self.lines.push(Line {
             what: what.into(),
