@@ -50,3 +50,28 @@ async fn five_processes_over_kafka_survive_a_kill_of_each() -> Result<()> {
     }
     Ok(())
 }
+
+/// Nothing goes through the id-mapper: it has no topic to subscribe to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_without_ids_runs_over_kafka() -> Result<()> {
+    let Some(kafka) = Kafka::start(&[]).await? else { return Ok(()) };
+    let server = Mariadb::shared().await?;
+    let schemas = server.schemas("kafka_plain").await?;
+    let sql = async |statements: &str| server.sql(&format!("USE `{}`; {statements}", schemas.legacy)).await;
+    sql("CREATE TABLE items (id INT PRIMARY KEY, v INT); CREATE TABLE items_new LIKE items; INSERT INTO items VALUES (1, 1)")
+        .await?;
+    let plan = tempfile::tempdir()?;
+    std::fs::write(plan.path().join("plan.yaml"), "version: 1\n")?;
+    let target = "shadow: items_new\nfrom: items\nscope: { id: items.id }\ncolumns: { \"*\": copy }\n";
+    std::fs::write(plan.path().join("items.yaml"), target)?;
+    let mut deployment = Deployment::new(schemas.clone(), plan.path().into());
+    deployment.bus = kafka.url();
+    deployment.yes(&["topics", "--create"]).await?;
+    let mut up = deployment.start(&["up"])?;
+    deployment.yes(&["wait", "--timeout", "60s"]).await?;
+    sql("INSERT INTO items VALUES (2, 2); UPDATE items SET v = 3 WHERE id = 1").await?;
+    deployment.yes(&["wait", "--timeout", "60s"]).await?;
+    assert_eq!(sql("SELECT GROUP_CONCAT(v ORDER BY id) FROM items_new").await?, "3,2");
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}

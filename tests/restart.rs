@@ -21,9 +21,18 @@ async fn a_killed_process_goes_on_where_it_was_proved_to_be() -> Result<()> {
     let churn = Churn::start(&schemas.url, options).await?;
     let mut maps = None;
     // The first kill falls into the backfill, the others into the stream.
-    for transactions in [60, 300, 500] {
+    for more in [40, 200, 200] {
         let mut up = deployment.start(&["up"])?;
+        testkit::wait::until("the first passes to be ordered", Duration::from_secs(60), async || {
+            let sql = format!("SELECT COUNT(*) FROM `{}`.pass", schemas.control);
+            match server.sql(&sql).await.map_err(|e| e.to_string())?.as_str() {
+                "0" => Err("none".to_string()),
+                _ => Ok(()),
+            }
+        })
+        .await?;
         let committed = || churn.counters.tally().committed;
+        let transactions = committed() + more;
         testkit::wait::until("the application to go on", Duration::from_secs(60), async || {
             let n = committed();
             if n >= transactions { Ok(()) } else { Err(format!("{n} of {transactions} transactions")) }

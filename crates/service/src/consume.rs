@@ -59,6 +59,11 @@ pub async fn consume<W: Work>(
     work: &mut W,
     stop: &CancellationToken,
 ) -> Result<(), W::Error> {
+    if topics.is_empty() {
+        // A plan without ids: a broker would call it a mistake to subscribe to nothing.
+        stop.cancelled().await;
+        return Ok(());
+    }
     let group = context.group(service);
     let failed = |source| W::Error::from(ConsumeError::Bus { group: group.clone(), source });
     let mut consumer = context.bus.subscribe(&group, topics, Arc::new(Committed)).await.map_err(failed)?;
