@@ -135,8 +135,15 @@ pub async fn recover(settings: &Settings) -> anyhow::Result<usize> {
     session.begin().await?;
     // Without a proved position the reader begins at the present, as at the first start.
     applied::forget(&mut session, &db, &settings.source).await?;
-    lane::renew(&mut session, &db, &settings.source, incarnation, &target_topics(&context), context.lanes)
-        .await?;
+    lane::reincarnate(
+        &mut session,
+        &db,
+        &settings.source,
+        incarnation,
+        &target_topics(&context),
+        context.lanes,
+    )
+    .await?;
     for table in ["pass", "verdict"] {
         session.execute(&format!("DELETE FROM {}", db.control_table(table))).await?;
     }
@@ -220,16 +227,13 @@ async fn reincarnate(session: &mut Session, context: &Context) -> anyhow::Result
         // Nothing was ever proved, so what passes did before is not either: they begin anew.
         session.execute(&format!("DELETE FROM {}", db.control_table("pass"))).await?;
     }
-    lane::reincarnate(
-        session,
-        db,
-        &context.source,
-        context.topics.incarnation(),
-        &target_topics(context),
-        context.lanes,
-    )
-    .await
-    .context("begin a new incarnation of the bus")
+    let (incarnation, topics) = (context.topics.incarnation(), target_topics(context));
+    let begun = async {
+        session.begin().await?;
+        lane::reincarnate(session, db, &context.source, incarnation, &topics, context.lanes).await?;
+        session.commit().await
+    };
+    begun.await.context("begin a new incarnation of the bus")
 }
 
 /// Lanes of targets that are new in the plan.
@@ -238,13 +242,7 @@ async fn add_lanes(session: &mut Session, context: &Context) -> anyhow::Result<(
     for (target, topic) in target_topics(context) {
         let there = lane::of_target(session, db, &target).await?;
         if there.is_empty() {
-            let rows: Vec<String> = (0..context.lanes)
-                .map(|n| format!("({}, {n}, {})", quote::text(&target), quote::text(&topic)))
-                .collect();
-            let table = db.control_table("lane");
-            session
-                .execute(&format!("INSERT INTO {table} (target, lane, topic) VALUES {} ON DUPLICATE KEY UPDATE topic = topic", rows.join(", ")))
-                .await?;
+            lane::add(session, db, &target, &topic, context.lanes).await?;
         } else if there.len() as u32 != context.lanes {
             bail!(
                 "`{target}` has {0} lanes, the setting `lanes` is {1}: set it back to {0}, or begin anew with {1} lanes: `crossfade recover --lanes {1}`",

@@ -1,6 +1,7 @@
 //! `crossfade preflight`: settings and rights, each failure with what is there, what must be, and how to mend it.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use mysql::{Check, Inquiry, Severity, passes, preflight};
 use mysql::{Rights, Role};
 use plan::catalog::Catalog;
@@ -16,8 +17,8 @@ pub struct Options {
     #[arg(long)]
     print_grants: bool,
     /// Check the rights of these roles only: admin, or a service's name; for its own account
-    #[arg(long = "role", value_delimiter = ',')]
-    roles: Vec<RoleName>,
+    #[arg(long = "role", value_delimiter = ',', value_parser = role())]
+    roles: Vec<Role>,
     /// Host part of the accounts in the grants
     #[arg(long, default_value = "%")]
     host: String,
@@ -26,28 +27,10 @@ pub struct Options {
     accounts: String,
 }
 
-/// A role whose rights are checked.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum RoleName {
-    Admin,
-    CdcReader,
-    Mapper,
-    IdMapper,
-    Writer,
-    Verifier,
-}
-
-impl From<RoleName> for Role {
-    fn from(name: RoleName) -> Self {
-        match name {
-            RoleName::Admin => Role::Admin,
-            RoleName::CdcReader => Role::CdcReader,
-            RoleName::Mapper => Role::Mapper,
-            RoleName::IdMapper => Role::IdMapper,
-            RoleName::Writer => Role::Writer,
-            RoleName::Verifier => Role::Verifier,
-        }
-    }
+fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.map(Role::name)).map(|name| {
+        Role::ALL.into_iter().find(|role| role.name() == name).expect("one of the possible values")
+    })
 }
 
 #[derive(Serialize)]
@@ -76,11 +59,8 @@ pub async fn run(settings: &Settings, options: &Options, format: Format) -> anyh
         output::print(format, &serde_json::json!({ "schema_version": 1, "grants": text }), |_| text.clone())?;
         return Ok(Exit::Yes);
     }
-    let roles = match options.roles.as_slice() {
-        [] => all_roles(),
-        some => some.iter().map(|r| Role::from(*r)).collect(),
-    };
-    let checks = checks(settings, &plan, &catalog, &roles).await?;
+    let roles = if options.roles.is_empty() { &Role::ALL[..] } else { &options.roles };
+    let checks = checks(settings, &plan, &catalog, roles).await?;
     let report =
         Report { schema_version: 1, ok: passes(&checks), namespace: settings.namespace.to_string(), checks };
     output::print(format, &report, |r| {
@@ -104,7 +84,7 @@ pub async fn run(settings: &Settings, options: &Options, format: Format) -> anyh
 /// Refuses to start what cannot be right.
 pub async fn must_pass(settings: &Settings) -> anyhow::Result<()> {
     let (plan, catalog) = read(settings).await?;
-    let mut checks = checks(settings, &plan, &catalog, &all_roles()).await?;
+    let mut checks = checks(settings, &plan, &catalog, &Role::ALL).await?;
     // What is wrong with a control schema is said, with more words, where it is made or opened next.
     checks.retain(|c| !c.ok && c.name != "control");
     for c in checks.iter().filter(|c| c.severity == Severity::Warn) {
@@ -126,10 +106,6 @@ async fn read(settings: &Settings) -> anyhow::Result<(Checked, Catalog)> {
     let plan = crate::deployment::checked_plan(settings, &mut session, &db).await?;
     let catalog = mysql::catalog::load(&mut session, db.schema()).await?;
     Ok((plan, catalog))
-}
-
-fn all_roles() -> Vec<Role> {
-    [Role::Admin].into_iter().chain(Role::SERVICES).collect()
 }
 
 async fn checks(

@@ -114,10 +114,7 @@ async fn stalled(
 }
 
 async fn read(db: &Database, held: &mut Option<Session>) -> Result<Vec<pass::Pass>, DbError> {
-    let mut session = match held.take() {
-        Some(open) => open,
-        None => db.session().await?,
-    };
+    let mut session = db.resume(held).await?;
     let passes = pass::all(&mut session, db, "TRUE").await?;
     *held = Some(session);
     Ok(passes)

@@ -72,6 +72,14 @@ impl Database {
         format!("{}.{}", plan::quote::ident(self.control()), plan::quote::ident(table))
     }
 
+    /// The session that is held, or a new one. It is not held any more: whoever finds it in good order puts it back.
+    pub async fn resume(&self, held: &mut Option<Session>) -> Result<Session, DbError> {
+        match held.take() {
+            Some(open) => Ok(open),
+            None => self.session().await,
+        }
+    }
+
     /// A new session. Its default schema is the legacy schema.
     pub async fn session(&self) -> Result<Session, DbError> {
         const DOING: &str = "open a database session";

@@ -48,6 +48,8 @@ pub struct Grant {
 impl Role {
     pub const SERVICES: [Role; 5] =
         [Role::CdcReader, Role::Mapper, Role::IdMapper, Role::Writer, Role::Verifier];
+    pub const ALL: [Role; 6] =
+        [Role::Admin, Role::CdcReader, Role::Mapper, Role::IdMapper, Role::Writer, Role::Verifier];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -104,7 +106,7 @@ pub fn print_grants(rights: &Rights<'_>, account: impl Fn(Role) -> String) -> St
          -- The rights on tables of the control schema and on id maps need these tables: run the administrator's part,\n\
          -- then `crossfade migrate` with that account, then the rest.\n",
     );
-    for role in [Role::Admin].into_iter().chain(Role::SERVICES) {
+    for role in Role::ALL {
         let account = account(role);
         let _ = writeln!(text, "\n-- {}", role.name());
         for grant in required(role, rights) {

@@ -43,7 +43,7 @@ impl World {
         let plan =
             plan::check(&raw, &catalog, &Default::default()).unwrap_or_else(|p| panic!("{}", p.render()));
         let deployment = Deployment { plan_digest: plan.digest.clone(), namespace: ids::default_namespace() };
-        for role in [Role::Admin].into_iter().chain(Role::SERVICES) {
+        for role in Role::ALL {
             let account = account(test, role);
             let sql = format!("DROP USER IF EXISTS {account}; CREATE USER {account} IDENTIFIED BY 'pw'");
             root.execute(&sql).await.unwrap();
@@ -80,7 +80,7 @@ impl World {
     }
 
     async fn drop(mut self) {
-        for role in [Role::Admin].into_iter().chain(Role::SERVICES) {
+        for role in Role::ALL {
             self.root.execute(&format!("DROP USER {}", account(self.test, role))).await.unwrap();
         }
     }

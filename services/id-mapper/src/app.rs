@@ -53,10 +53,7 @@ impl Work for Minting<'_> {
         let Some(name) = batches.first().map(|b| b.target.clone()) else { return Ok(()) };
         let keys = needs::scopes(batches.iter());
         let needs_failed = |source| IdMapperError::Needs { target: name.clone(), source };
-        let mut session = match held.take() {
-            Some(open) => open,
-            None => db.session().await.map_err(needs_failed)?,
-        };
+        let mut session = db.resume(held).await.map_err(needs_failed)?;
         if let Some(entity) = plan.entities.iter().find(|e| e.map == name) {
             let sql = IdentitySql::new(plan, entity);
             let ids =

@@ -57,10 +57,7 @@ async fn one(
 ) -> Result<bool, IdMapperError> {
     let db = &context.database;
     let failed = |source: DbError| IdMapperError::Needs { target: "pass".into(), source };
-    let mut session = match held.take() {
-        Some(open) => open,
-        None => db.session().await.map_err(failed)?,
-    };
+    let mut session = db.resume(held).await.map_err(failed)?;
     let idle = hold::is_held(&mut session, db).await.map_err(failed)?
         || applied::published(&mut session, db, &context.source).await.map_err(failed)?.is_none();
     let open = if idle {

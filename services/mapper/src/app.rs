@@ -58,10 +58,7 @@ impl Work for Mapping<'_> {
 
     async fn take(&mut self, delivery: &Delivery, held: &mut Option<Session>) -> Result<(), MapperError> {
         let (context, metrics) = (self.context, self.metrics);
-        let mut session = match held.take() {
-            Some(open) => open,
-            None => context.database.session().await.map_err(MapperError::Control)?,
-        };
+        let mut session = context.database.resume(held).await.map_err(MapperError::Control)?;
         let mut publisher = Publisher { context, metrics };
         let mut marks: Option<Marks<'_>> = None;
         for batch in service::decode(delivery, |payload| proto::decode_changes(payload))? {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use change::Cause;
+use change::{Cause, Key};
 use mysql::control::{exceptions, redrive};
 use mysql::{DbError, Session};
 use service::Context;
@@ -60,18 +60,22 @@ async fn turn(
     behind: &mut u64,
 ) -> Result<usize, MapperError> {
     let control = |e: DbError| MapperError::Control(e);
-    let mut own = match session.take() {
-        Some(open) => open,
-        None => context.database.session().await.map_err(control)?,
-    };
+    let mut own = context.database.resume(session).await.map_err(control)?;
     let parked = exceptions::parked(&mut own, &context.database, exceptions::DUPLICATE, *behind, TURN)
         .await
         .map_err(control)?;
     *session = Some(own);
     *behind = if parked.len() < TURN as usize { 0 } else { parked.last().map_or(0, |(id, ..)| *id) };
+    mark(context, parked.into_iter().map(|(_, target, scope)| (target, scope))).await
+}
+
+/// Marks the scopes of whatever runs; gives their number.
+async fn mark(context: &Context, scopes: impl Iterator<Item = (String, Key)>) -> Result<usize, MapperError> {
     let mut marks = Marks::new(context, Cause::default());
-    for (_, target, scope) in parked {
-        if context.targets().any(|t| t.table == target) {
+    for (target, scope) in scopes {
+        let runs = context.targets().any(|t| t.table == target)
+            || context.plan.entities.iter().any(|e| e.map == target);
+        if runs {
             marks.add(&target, scope);
         }
     }
@@ -85,24 +89,11 @@ async fn turn(
 /// One transaction: take, publish, delete. A crash in between marks twice, which is harmless.
 async fn once(context: &Context, session: &mut Option<Session>) -> Result<usize, MapperError> {
     let control = |e: DbError| MapperError::Control(e);
-    let mut own = match session.take() {
-        Some(open) => open,
-        None => context.database.session().await.map_err(control)?,
-    };
+    let mut own = context.database.resume(session).await.map_err(control)?;
     own.begin().await.map_err(control)?;
     let entries = redrive::take(&mut own, &context.database, TAKE).await.map_err(control)?;
-    let mut marks = Marks::new(context, Cause::default());
-    for entry in &entries {
-        let known = context.targets().any(|t| t.table == entry.target)
-            || context.plan.entities.iter().any(|e| e.map == entry.target);
-        if known {
-            marks.add(&entry.target, entry.scope.clone());
-        }
-    }
-    if !marks.is_empty() {
-        context.bus.append(marks.take()).await.map_err(MapperError::Publish)?;
-    }
     let ids: Vec<u64> = entries.iter().map(|e| e.id).collect();
+    mark(context, entries.into_iter().map(|e| (e.target, e.scope))).await?;
     redrive::done(&mut own, &context.database, &ids).await.map_err(control)?;
     own.commit().await.map_err(control)?;
     *session = Some(own);

@@ -78,10 +78,7 @@ async fn round(
     proof: &Proof,
 ) -> Result<(), VerifierError> {
     let db = &context.database;
-    let mut session = match held.take() {
-        Some(open) => open,
-        None => db.session().await.map_err(VerifierError::Control)?,
-    };
+    let mut session = db.resume(held).await.map_err(VerifierError::Control)?;
     let begun = Instant::now();
     let position =
         applied::published(&mut session, db, &context.source).await.map_err(VerifierError::Control)?;

@@ -64,23 +64,27 @@ async fn read(session: &mut Session, db: &Database, rest: &str) -> Result<Vec<La
         .collect()
 }
 
-/// C7: a new incarnation is one transaction. Locks all lanes, gives them new topics and offset 0, and sends the reader
-/// back to what is proved to be applied. `lanes`: (target, topic) of every running target.
-pub async fn reincarnate(
+/// Gives a target its lanes. Those that stand are left alone.
+pub async fn add(
     session: &mut Session,
     db: &Database,
-    source: &str,
-    incarnation: u64,
-    lanes: &[(String, String)],
+    target: &str,
+    topic: &str,
     count: u32,
 ) -> Result<(), DbError> {
-    session.begin().await?;
-    renew(session, db, source, incarnation, lanes, count).await?;
-    session.commit().await
+    let rows: Vec<String> =
+        (0..count).map(|n| format!("({}, {n}, {})", quote::text(target), quote::text(topic))).collect();
+    let sql = format!(
+        "INSERT INTO {} (target, lane, topic) VALUES {} ON DUPLICATE KEY UPDATE topic = topic",
+        db.control_table("lane"),
+        rows.join(", ")
+    );
+    session.execute(&sql).await.map(drop)
 }
 
-/// The same inside the caller's transaction.
-pub async fn renew(
+/// C7: a new incarnation is one transaction, the caller's. Locks all lanes, gives them new topics and offset 0, and sends
+/// the reader back to what is proved to be applied. `lanes`: (target, topic) of every running target.
+pub async fn reincarnate(
     session: &mut Session,
     db: &Database,
     source: &str,
@@ -93,11 +97,7 @@ pub async fn renew(
     session.rows(&format!("SELECT lane FROM {lane} ORDER BY target, lane FOR UPDATE")).await?;
     session.execute(&format!("DELETE FROM {lane}")).await?;
     for (target, topic) in lanes {
-        let rows: Vec<String> =
-            (0..count).map(|n| format!("({}, {n}, {})", quote::text(target), quote::text(topic))).collect();
-        session
-            .execute(&format!("INSERT INTO {lane} (target, lane, topic) VALUES {}", rows.join(", ")))
-            .await?;
+        add(session, db, target, topic, count).await?;
     }
     let source = quote::text(source);
     session
