@@ -62,6 +62,30 @@ once() {
   )
 }
 
+# java_libraries WHAT NAME COMMAND: what comes through Maven, made once as $CACHE/NAME; WHAT says who needs it.
+java_libraries() {
+  have java || cannot "no Java here: $1 needs a Java runtime, version 17 or later"
+  local java; java=$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
+  [ "${java:-0}" -ge 17 ] || cannot "Java ${java:-?} is too old: $1 needs version 17 or later"
+  [ -e "$CACHE/$2" ] || have mvn || cannot "no Maven here: the libraries of $1 come through it"
+  once "$2" "$3"
+}
+
+# maven FOLDER NAMES-TO-LEAVE-OUT GROUP:ARTIFACT:VERSION...: with all that they need at run time.
+maven() {
+  local to=$1 without=$2 group artifact version; shift 2
+  mkdir -p "$to"
+  {
+    echo '<project><modelVersion>4.0.0</modelVersion><groupId>crossfade</groupId><artifactId>jars</artifactId><version>1</version><dependencies>'
+    while IFS=: read -r group artifact version; do
+      echo "<dependency><groupId>$group</groupId><artifactId>$artifact</artifactId><version>$version</version></dependency>"
+    done < <(printf '%s\n' "$@")
+    echo '</dependencies></project>'
+  } >"$to/pom.xml"
+  (cd "$to" && mvn -q -B dependency:copy-dependencies -DincludeScope=runtime -DexcludeArtifactIds="$without" \
+    -DoutputDirectory="$to") >&2 || cannot "Maven could not get $*"
+}
+
 # lock FILE: until the calling subshell ends. Without flock (macOS) nobody waits, and `once` may work twice.
 lock() {
   have flock || return 0

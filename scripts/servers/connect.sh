@@ -24,34 +24,13 @@ TEXT
   exit 2
 }
 
-prepare() {
-  have java || cannot "no Java here: Kafka Connect needs a Java runtime, version 17 or later"
-  local java; java=$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
-  [ "${java:-0}" -ge 17 ] || cannot "Java ${java:-?} is too old: Debezium needs version 17 or later"
-  [ -e "$JARS" ] || have mvn || cannot "no Maven here: the libraries of Kafka Connect and Debezium come through it"
-  once "$NAME" get_jars
-}
+prepare() { java_libraries "Kafka Connect with Debezium" "$NAME" get_jars; }
 
 get_jars() {
   say "getting Kafka Connect $KAFKA and Debezium $DEBEZIUM (the first time only) …"
-  get "$1/worker" "" org.apache.kafka:connect-runtime:$KAFKA org.slf4j:slf4j-simple:1.7.36
-  get "$1/plugins/source" "$OF_THE_WORKER" io.debezium:debezium-connector-mariadb:$DEBEZIUM
-  get "$1/plugins/sink" "$OF_THE_WORKER" io.debezium:debezium-connector-jdbc:$DEBEZIUM
-}
-
-# get FOLDER NAMES-TO-LEAVE-OUT GROUP:ARTIFACT:VERSION...: with all that they need.
-get() {
-  local to=$1 without=$2 group artifact version; shift 2
-  mkdir -p "$to"
-  {
-    echo '<project><modelVersion>4.0.0</modelVersion><groupId>crossfade</groupId><artifactId>jars</artifactId><version>1</version><dependencies>'
-    while IFS=: read -r group artifact version; do
-      echo "<dependency><groupId>$group</groupId><artifactId>$artifact</artifactId><version>$version</version></dependency>"
-    done < <(printf '%s\n' "$@")
-    echo '</dependencies></project>'
-  } >"$to/pom.xml"
-  (cd "$to" && mvn -q -B dependency:copy-dependencies -DincludeScope=runtime -DexcludeArtifactIds="$without" \
-    -DoutputDirectory="$to") >&2 || cannot "Maven could not get $*"
+  maven "$1/worker" "" org.apache.kafka:connect-runtime:$KAFKA org.slf4j:slf4j-simple:1.7.36
+  maven "$1/plugins/source" "$OF_THE_WORKER" io.debezium:debezium-connector-mariadb:$DEBEZIUM
+  maven "$1/plugins/sink" "$OF_THE_WORKER" io.debezium:debezium-connector-jdbc:$DEBEZIUM
 }
 
 settings() {

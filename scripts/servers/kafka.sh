@@ -19,28 +19,8 @@ TEXT
   exit 2
 }
 
-prepare() {
-  have java || cannot "no Java here: Kafka needs a Java runtime, version 17 or later"
-  local java; java=$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
-  [ "${java:-0}" -ge 17 ] || cannot "Java ${java:-?} is too old: Kafka needs version 17 or later"
-  [ -e "$JARS" ] || have mvn || cannot "no Maven here: Kafka's libraries come through it"
-  once "kafka-$VERSION" get_jars
-}
-
-get_jars() {
-  cat >"$1/pom.xml" <<POM
-<project>
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>crossfade</groupId><artifactId>broker</artifactId><version>1</version>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$VERSION</version></dependency>
-    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
-  </dependencies>
-</project>
-POM
-  (cd "$1" && mvn -q -B dependency:copy-dependencies -DoutputDirectory="$1") >&2 ||
-    cannot "Maven could not get Kafka $VERSION"
-}
+prepare() { java_libraries Kafka "kafka-$VERSION" get_jars; }
+get_jars() { maven "$1" "" "org.apache.kafka:kafka_2.13:$VERSION" org.slf4j:slf4j-simple:1.7.36; }
 
 kafka() { java -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$JARS/*" "$@"; }
 
