@@ -127,6 +127,7 @@ pub trait Consumer: Send {
     /// The next event. Cancel-safe. An error is final for this consumer.
     async fn next(&mut self) -> Result<Event, BusError>;
 
-    /// Commits and waits for the broker's answer. A partition that is no longer ours is ignored.
+    /// What comes before `next_offset` is done. The broker hears of it in moments, and before this consumer leaves the
+    /// group; a commit that the broker refuses ends the consumer. A partition that is no longer ours is ignored.
     async fn commit(&mut self, topic: &str, partition: u32, next_offset: u64) -> Result<(), BusError>;
 }

@@ -122,7 +122,7 @@ async fn work_may_take_longer_than_the_groups_patience() {
     rig.bus().append(numbered(&topic, 0, 3..4)).await.unwrap();
     reader.gather(4).await;
     assert_eq!(reader.revoked, []);
-    assert_eq!(rig.bus().committed(&rig.group("a"), &topic).await.unwrap(), [3]);
+    rig.commits("a", &topic, &[3]).await;
 }
 
 /// More than the inbox holds, while nobody takes it out, for longer than the polling thread waits for room.
@@ -162,7 +162,7 @@ async fn an_outage_of_the_broker_is_waited_out() {
     reader.gather(10).await;
     within("a commit", reader.consumer.commit(&topic, 0, 10)).await.unwrap();
     assert_eq!(reader.payloads(&topic, 0), [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9"]);
-    assert_eq!(rig.bus().committed(&rig.group("a"), &topic).await.unwrap(), [10]);
+    rig.commits("a", &topic, &[10]).await;
 }
 
 /// Bytes that don't compress, so that a fetch brings as much as it weighs.

@@ -1,5 +1,6 @@
 //! One value of a row as it travels between services, and the key made of such values.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 /// A value as the binlog holds it or as a session returns it.
@@ -55,9 +56,23 @@ impl Key {
     }
 }
 
+/// Sorts, and leaves one of each. A database holds no NaN, so cells, keys and images have an order.
+pub fn distinct<T: PartialOrd>(values: &mut Vec<T>) {
+    values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+    values.dedup();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn distinct_values_stand_in_order() {
+        let key = |n, text: &str| Key(vec![Cell::UInt(n), Cell::Text(text.into())]);
+        let mut keys = vec![key(2, "a"), key(1, "b"), key(2, "a"), key(1, "a"), key(1, "b")];
+        distinct(&mut keys);
+        assert_eq!(keys, [key(1, "a"), key(1, "b"), key(2, "a")]);
+    }
 
     #[test]
     fn a_key_reads_as_its_value_or_as_a_json_array() {

@@ -8,7 +8,7 @@ mod name;
 mod position;
 mod row;
 
-pub use cell::{Cell, Key};
+pub use cell::{Cell, Key, distinct};
 pub use fold::{Fold, lane_of};
 pub use form::{Form, Unfit};
 pub use mark::{Cause, Mark, MarkBatch};

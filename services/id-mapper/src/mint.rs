@@ -44,8 +44,7 @@ pub async fn mint(
     let sql = IdentitySql::new(plan, entity);
     let mut missing: Vec<Cell> = ids.to_vec();
     // Sorted: two minters take their locks in the same order.
-    missing.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-    missing.dedup();
+    change::distinct(&mut missing);
     let mut minted = Minted { ids: missing.len() as u64, collisions: 0 };
     for salt in 0..SALTS {
         for some in missing.chunks(ROWS) {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use change::{Cell, Key};
+use change::Cell;
 use mysql::{DbError, Session};
 use plan::checked::Entity;
 use plan::sql::{IdentitySql, Scopes, TargetSql};
 
-/// Legacy ids by entity. Only ids whose row exists: a parent that is gone gets no entry because of a reference.
+/// Legacy ids by entity, perhaps more than once. Only ids whose row exists: a parent that is gone gets no entry because of a reference.
 pub type Needs = BTreeMap<String, Vec<Cell>>;
 
 /// What the plan's references of these scopes lack.
@@ -27,10 +27,7 @@ pub async fn of_target(
             let Some(text) = row.text(i + 1)? else { continue };
             let Some(key) = sql.plan.entity(entity).map(|e| &e.key) else { continue };
             let id = parse(text, key.is_integer());
-            let ids = needs.entry(entity.clone()).or_default();
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
+            needs.entry(entity.clone()).or_default().push(id);
         }
     }
     Ok(needs)
@@ -52,12 +49,4 @@ pub async fn of_entity(
 ) -> Result<Vec<Cell>, DbError> {
     let entity: &Entity = sql.entity;
     session.rows(&sql.unmapped(scopes)).await?.iter().map(|r| r.cell(0, &entity.key)).collect()
-}
-
-/// The scopes of some records, once each.
-pub fn scopes<'a>(batches: impl Iterator<Item = &'a change::MarkBatch>) -> Vec<Key> {
-    let mut keys: Vec<Key> = batches.flat_map(|b| b.marks.iter().map(|m| m.scope.clone())).collect();
-    keys.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-    keys.dedup();
-    keys
 }

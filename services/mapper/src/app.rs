@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bus::{Delivery, Record};
+use change::ChangeBatch;
 use mysql::control::pass;
 use mysql::{DbError, Session};
 use service::{Context, Work};
@@ -56,37 +57,39 @@ struct Mapping<'a> {
 impl Work for Mapping<'_> {
     type Error = MapperError;
 
-    async fn take(&mut self, delivery: &Delivery, held: &mut Option<Session>) -> Result<(), MapperError> {
+    async fn take(&mut self, deliveries: &[Delivery], held: &mut Option<Session>) -> Result<(), MapperError> {
         let (context, metrics) = (self.context, self.metrics);
+        let mut batches = Vec::new();
+        for delivery in deliveries {
+            batches.extend(service::decode(delivery, |payload| proto::decode_changes(payload))?);
+        }
         let mut session = context.database.resume(held).await.map_err(MapperError::Control)?;
         let mut publisher = Publisher { context, metrics };
-        let mut marks: Option<Marks<'_>> = None;
-        for batch in service::decode(delivery, |payload| proto::decode_changes(payload))? {
+        let mut records = Vec::new();
+        for batch in ChangeBatch::merge(batches) {
             metrics.changes.fetch_add(batch.rows.len() as u64, Relaxed);
             let routed = router::route(&context.plan, context.targets(), &batch)?;
-            let marks = marks.get_or_insert_with(|| Marks::new(context, batch.cause.clone()));
+            let mut marks = Marks::new(context, batch.cause.clone());
             for (target, scope) in routed.marks {
                 marks.add(&target, scope);
             }
             for (target, route, images) in &routed.lookups {
                 let Some(target) = context.plan.target(target) else { continue };
                 metrics.lookups.fetch_add(1, Relaxed);
-                lookup::run(&mut session, target, *route, images, marks, &mut publisher).await?;
+                lookup::run(&mut session, target, *route, images, &mut marks, &mut publisher).await?;
             }
             if !routed.arrived.is_empty() {
-                lookup::arrivals(&mut session, context, &batch.table.table, &routed.arrived, marks)
+                lookup::arrivals(&mut session, context, &batch.table.table, &routed.arrived, &mut marks)
                     .await
                     .map_err(MapperError::Control)?;
             }
             if routed.truncated {
                 order_full_passes(context, &mut session, &batch.table.table).await?;
             }
-        }
-        if let Some(mut marks) = marks {
-            publisher.publish(marks.take()).await?;
+            records.extend(marks.take());
         }
         *held = Some(session);
-        Ok(())
+        publisher.publish(records).await
     }
 
     fn database_error(error: &MapperError) -> Option<&DbError> {

@@ -68,6 +68,7 @@ pub fn route<'p>(
                 routed.arrived.push(new.clone());
             }
         }
+        change::distinct(&mut routed.arrived);
     }
     if let Some(entity) = plan.entity(&batch.table.table) {
         routed.marks.extend(routed.arrived.iter().map(|id| (entity.map.clone(), Key(vec![id.clone()]))));
@@ -98,14 +99,12 @@ fn one_route(
                 }
                 RouteBy::Lookup { uses, .. } => {
                     let cells = uses.iter().map(|c| layout.cell(image, &c.name).cloned());
-                    let cells = cells.collect::<Result<Vec<_>, _>>()?;
-                    if !images.contains(&cells) {
-                        images.push(cells);
-                    }
+                    images.push(cells.collect::<Result<Vec<_>, _>>()?);
                 }
             }
         }
     }
+    change::distinct(&mut images);
     if !images.is_empty() {
         routed.lookups.push((target.table.clone(), index, images));
     }

@@ -284,7 +284,7 @@ fn collect(records: &std::collections::VecDeque<(u64, Vec<Key>)>, folds: &[Fold]
         (new, taken) = (offset + 1, taken + 1);
     }
     // Locks are taken in key order, so that two writers of one table meet in the same order.
-    keys.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    change::distinct(&mut keys);
     Collected { keys, new, taken }
 }
 

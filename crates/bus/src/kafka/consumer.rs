@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
@@ -19,10 +19,6 @@ use super::failure;
 use super::inbox::{Duty, Inbox, Part};
 use super::offsets::Offsets;
 use crate::{BusError, Consumer, Event, Start};
-
-/// How long a commit is tried while the partition is still ours.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(120);
-const COMMIT_PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) struct Context {
     inbox: Arc<Inbox>,
@@ -67,6 +63,18 @@ impl ConsumerContext for Context {
         };
         if let Err(error) = done {
             self.inbox.fail(failure::broker("answer to a rebalance", &error));
+        }
+    }
+
+    /// What passes is committed again with the next round of librdkafka's own commits.
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        let Err(error) = result else { return };
+        let passes =
+            |code| code == Code::NoOffset || failure::is_membership(code) || failure::is_transient(code);
+        if error.rdkafka_error_code().is_some_and(passes) {
+            tracing::debug!(%error, "commit again");
+        } else {
+            self.inbox.fail(failure::broker("commit", &error));
         }
     }
 }
@@ -119,30 +127,17 @@ impl Consumer for KafkaConsumer {
 
     async fn commit(&mut self, topic: &str, partition: u32, next_offset: u64) -> Result<(), BusError> {
         let part = (topic.to_owned(), partition);
-        let give_up = tokio::time::Instant::now() + COMMIT_PATIENCE;
-        while self.inbox.holds(&part) {
-            let client = self.client.clone();
-            let list = one(&part, Offset::Offset(next_offset.cast_signed()))?;
-            let answer = tokio::task::spawn_blocking(move || match client.upgrade() {
-                Some(client) => client.commit(&list, CommitMode::Sync),
-                None => Ok(()),
-            });
-            let Err(error) = answer.await.map_err(|_| BusError::Closed)? else { return Ok(()) };
-            let again = error
-                .rdkafka_error_code()
-                .is_some_and(|code| failure::is_membership(code) || failure::is_transient(code));
-            if !again || tokio::time::Instant::now() >= give_up {
-                return Err(failure::topic("commit", topic, &error));
-            }
-            tracing::debug!(topic, partition, %error, "commit again");
-            tokio::time::sleep(COMMIT_PAUSE).await;
+        let Some(client) = self.client.upgrade() else { return Ok(()) };
+        if !self.inbox.holds(&part) {
+            return Ok(());
         }
-        Ok(())
+        let list = list(&[(part.clone(), Offset::Offset(next_offset.cast_signed()))])?;
+        match client.store_offsets(&list) {
+            // It was taken from us between the look and now.
+            Err(_) if !self.inbox.holds(&part) => Ok(()),
+            done => done.map_err(|error| failure::topic("commit", topic, &error)),
+        }
     }
-}
-
-fn one(part: &Part, offset: Offset) -> Result<TopicPartitionList, BusError> {
-    list(&[(part.clone(), offset)])
 }
 
 pub(super) fn list(parts: &[(Part, Offset)]) -> Result<TopicPartitionList, BusError> {

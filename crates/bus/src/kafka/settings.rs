@@ -174,8 +174,11 @@ impl Settings {
         self.common(&mut config);
         config
             .set("auto.offset.reset", "error")
-            .set("enable.auto.commit", "false")
+            // What the service says is done, and nothing else, goes to the broker in rounds: an answer per delivery would
+            // be waited for longer than the delivery's own work.
             .set("enable.auto.offset.store", "false")
+            .set("enable.auto.commit", "true")
+            .set("auto.commit.interval.ms", "50")
             .set("isolation.level", "read_committed");
         if let Some(group) = group {
             config.set("group.id", group).set("partition.assignment.strategy", "cooperative-sticky");

@@ -98,8 +98,7 @@ pub async fn ends_and_commits_are_counted(rig: &dyn Rig) {
     assert_eq!(bus.committed(&group, &topic).await.unwrap(), [0, 0, 0], "committed without being told");
     reader.consumer.commit(&topic, 2, 5).await.unwrap();
     reader.consumer.commit(&topic, 0, 1).await.unwrap();
-    // Its answer was waited for, so it is seen at once.
-    assert_eq!(bus.committed(&group, &topic).await.unwrap(), [1, 0, 5]);
+    rig.commits("a", &topic, &[1, 0, 5]).await;
     assert_eq!(bus.ends(&topic).await.unwrap(), [4, 0, 5]);
     bus.append(Vec::new()).await.unwrap();
 }

@@ -34,6 +34,21 @@ pub trait Rig: Sync {
         topic
     }
 
+    /// Waits until the group has committed exactly this.
+    async fn commits(&self, group: &str, topic: &str, wanted: &[u64]) {
+        let (bus, group) = (self.bus(), self.group(group));
+        let mut last = Vec::new();
+        let settled = async {
+            while last != wanted {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                last = bus.committed(&group, topic).await.unwrap();
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(60), settled).await.is_err() {
+            panic!("{group} committed {last:?} of {topic}, not {wanted:?}");
+        }
+    }
+
     async fn reader(&self, group: &str, topics: &[&String], start: Arc<dyn Start>) -> Reader {
         let topics: Vec<String> = topics.iter().map(|topic| (*topic).clone()).collect();
         let consumer = self.bus().subscribe(&self.group(group), &topics, start).await.unwrap();
