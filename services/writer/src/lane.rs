@@ -267,19 +267,22 @@ struct Collected {
     taken: usize,
 }
 
-/// As many records as fit, at least one.
+/// As many records as fit, at least one. A scope counts once, however often it was marked: what is marked again and again
+/// is computed once.
 fn collect(records: &std::collections::VecDeque<(u64, Vec<Key>)>, folds: &[Fold], size: usize) -> Collected {
     let mut seen = std::collections::HashSet::new();
     let mut keys = Vec::new();
     let (mut new, mut taken) = (0, 0);
     for (offset, scopes) in records {
-        if taken > 0 && keys.len() + scopes.len() > size {
-            break;
-        }
+        let before = keys.len();
         for scope in scopes {
             if seen.insert(Fold::spelled(folds, scope)) {
                 keys.push(scope.clone());
             }
+        }
+        if taken > 0 && keys.len() > size {
+            keys.truncate(before);
+            break;
         }
         (new, taken) = (offset + 1, taken + 1);
     }
@@ -306,6 +309,7 @@ mod tests {
             (keys, new, taken)
         };
         assert_eq!(taken(4), (vec![key(1), key(3)], 7, 2));
+        assert_eq!(taken(2), (vec![key(1), key(3)], 7, 2), "the second record names nothing new");
         assert_eq!(taken(0), (vec![key(1), key(3)], 6, 1), "never an empty batch");
         assert_eq!(taken(100).2, 3);
     }

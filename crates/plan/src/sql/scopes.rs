@@ -25,8 +25,18 @@ impl Scopes<'_> {
         match self {
             Scopes::Keys([]) => "FALSE".into(),
             Scopes::Keys(keys) if columns.len() == 1 => {
-                let list: Vec<String> = keys.iter().map(|k| quote::cell(&k.0[0])).collect();
-                format!("{} IN ({})", columns[0], list.join(","))
+                // A literal beyond the signed integers would turn a whole list into decimals, and the server would read
+                // (and lock) the whole table for it. In a list of their own they keep the index.
+                let beyond = |key: &&Key| matches!(key.0[0], Cell::UInt(n) if i64::try_from(n).is_err());
+                let (beyond, within): (Vec<&Key>, Vec<&Key>) = keys.iter().partition(beyond);
+                let list = |keys: &[&Key]| {
+                    let list: Vec<String> = keys.iter().map(|k| quote::cell(&k.0[0])).collect();
+                    format!("{} IN ({})", columns[0], list.join(","))
+                };
+                match (within.as_slice(), beyond.as_slice()) {
+                    (keys, []) | ([], keys) => list(keys),
+                    (within, beyond) => format!("({} OR {})", list(within), list(beyond)),
+                }
             }
             Scopes::Keys(keys) => {
                 let each = keys.iter().map(|key| {
@@ -116,6 +126,10 @@ mod tests {
         let c = ["k".to_string()];
         assert_eq!(Scopes::Keys(&[key(&[1]), key(&[2])]).condition(&c), "k IN (1,2)");
         assert_eq!(Scopes::Keys(&[]).condition(&c), "FALSE");
+        let large = Key(vec![Cell::UInt(1 << 63)]);
+        let keys = [large.clone(), key(&[7])];
+        assert_eq!(Scopes::Keys(&keys).condition(&c), "(k IN (7) OR k IN (9223372036854775808))");
+        assert_eq!(Scopes::Keys(&[large]).condition(&c), "k IN (9223372036854775808)");
         let range = Range { low: Some(key(&[1])), high: Some(key(&[9])) };
         assert_eq!(Scopes::Range(&range).condition(&c), "k > 1 AND k <= 9");
         assert_eq!(Scopes::Range(&Range::default()).condition(&c), "TRUE");
