@@ -10,42 +10,42 @@ use crate::{Bus, BusError};
 /// Ends of some topics: (topic, partition, next offset to be written).
 pub type Ends = Vec<(String, u32, u64)>;
 
+/// Between two looks at what is not there yet: soon at first, and rarer the longer it takes. Looks cost the broker and
+/// the database something.
+pub fn pauses() -> impl Iterator<Item = Duration> + Send {
+    (0_u32..).map(|looks| Duration::from_millis(10 << looks.min(4)))
+}
+
 /// What stands in these topics now.
 pub async fn ends(bus: &dyn Bus, topics: &[String]) -> Result<Ends, BusError> {
-    let mut all = Vec::new();
-    for topic in topics {
-        for (partition, end) in bus.ends(topic).await?.into_iter().enumerate() {
-            all.push((topic.clone(), partition as u32, end));
-        }
-    }
-    Ok(all)
+    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let ends = bus.ends(&names).await?;
+    let of_topic = |(topic, ends): (&String, Vec<u64>)| {
+        let topic = topic.clone();
+        ends.into_iter()
+            .zip(0..)
+            .map(move |(end, partition)| (topic.clone(), partition, end))
+            .collect::<Vec<_>>()
+    };
+    Ok(topics.iter().zip(ends).flat_map(of_topic).collect())
 }
 
 /// Waits until the group has committed all that stands in the topics now.
-pub async fn committed(
-    bus: &dyn Bus,
-    group: &str,
-    topics: &[String],
-    poll: Duration,
-) -> Result<(), BusError> {
-    let mut wanted = ends(bus, topics).await?;
-    wanted.retain(|(_, _, end)| *end > 0);
-    loop {
-        let mut behind = Vec::new();
-        let mut asked: Option<(String, Vec<u64>)> = None;
-        for (topic, partition, end) in wanted {
-            if asked.as_ref().is_none_or(|(t, _)| *t != topic) {
-                asked = Some((topic.clone(), bus.committed(group, &topic).await?));
-            }
-            let done = asked.as_ref().and_then(|(_, c)| c.get(partition as usize)).copied().unwrap_or(0);
-            if done < end {
-                behind.push((topic, partition, end));
-            }
+pub async fn committed(bus: &dyn Bus, group: &str, topics: &[String]) -> Result<(), BusError> {
+    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let wanted = bus.ends(&names).await?;
+    let mut behind: Vec<usize> = (0..names.len()).filter(|i| wanted[*i].iter().any(|end| *end > 0)).collect();
+    let mut pauses = pauses();
+    while !behind.is_empty() {
+        let asked: Vec<&str> = behind.iter().map(|i| names[*i]).collect();
+        let mut committed = bus.committed(group, &asked).await?.into_iter();
+        behind.retain(|i| {
+            let done = committed.next().unwrap_or_default();
+            wanted[*i].iter().enumerate().any(|(p, end)| done.get(p).copied().unwrap_or(0) < *end)
+        });
+        if !behind.is_empty() {
+            tokio::time::sleep(pauses.next().unwrap_or_default()).await;
         }
-        if behind.is_empty() {
-            return Ok(());
-        }
-        wanted = behind;
-        tokio::time::sleep(poll).await;
     }
+    Ok(())
 }

@@ -109,11 +109,11 @@ pub trait Bus: Send + Sync + 'static {
         start: std::sync::Arc<dyn Start>,
     ) -> Result<Box<dyn Consumer>, BusError>;
 
-    /// The next offset to be written, per partition.
-    async fn ends(&self, topic: &str) -> Result<Vec<u64>, BusError>;
+    /// The next offset to be written, per topic and partition.
+    async fn ends(&self, topics: &[&str]) -> Result<Vec<Vec<u64>>, BusError>;
 
-    /// The group's committed offsets (next to be read), 0 where it has none.
-    async fn committed(&self, group: &str, topic: &str) -> Result<Vec<u64>, BusError>;
+    /// The group's committed offsets (next to be read), per topic and partition; 0 where it has none.
+    async fn committed(&self, group: &str, topics: &[&str]) -> Result<Vec<Vec<u64>>, BusError>;
 
     /// Can anybody outside this process read what is appended?
     fn reaches_others(&self) -> bool;

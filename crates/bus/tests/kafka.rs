@@ -105,7 +105,7 @@ async fn a_record_that_is_too_large_for_the_topic_is_refused() {
     let error = within("an answer", rig.bus().append(vec![record(&topic, 0, noise(1, 2_000_000))])).await;
     let error = error.unwrap_err();
     assert!(matches!(error, bus::BusError::TooLargeForBroker { bytes: 2_000_000, .. }), "{error}");
-    assert_eq!(rig.bus().ends(&topic).await.unwrap(), [0]);
+    assert_eq!(rig.bus().ends(&[&topic]).await.unwrap(), [[0]]);
 }
 
 /// Longer than the group's patience with a member that does not poll.
@@ -198,6 +198,6 @@ async fn without_a_broker_questions_fail_as_transient() {
     let port = testkit::ports::free();
     let settings = Settings::parse(&format!("kafka://127.0.0.1:{port}"), &BTreeMap::new(), false).unwrap();
     let bus = Kafka::connect(settings).unwrap();
-    let error = within("an answer", bus.ends("t")).await.unwrap_err();
+    let error = within("an answer", bus.ends(&["t"])).await.unwrap_err();
     assert!(matches!(error, bus::BusError::Broker { transient: true, .. }), "{error}");
 }

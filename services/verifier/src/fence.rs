@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::VerifierError;
 
-const POLL: Duration = Duration::from_millis(10);
 /// Between two proofs: each is a commit on the application's server.
 const IDLE: Duration = Duration::from_millis(200);
 /// A proof that proves nothing new is written down this often: the binlog is the application's.
@@ -105,8 +104,7 @@ pub async fn prove(context: &Context, session: &mut Session) -> Result<(), Verif
     let bus = context.bus.as_ref();
     let stages = [("mapper", context.changes_topics()), ("id-mapper", context.mapped_topics())];
     for (service, topics) in stages {
-        waiting(context, session, service, fence::committed(bus, &context.group(service), &topics, POLL))
-            .await?;
+        waiting(context, session, service, fence::committed(bus, &context.group(service), &topics)).await?;
     }
     let streamed: Vec<String> = context
         .targets()
@@ -115,6 +113,7 @@ pub async fn prove(context: &Context, session: &mut Session) -> Result<(), Verif
         .collect();
     let wanted = fence::ends(bus, &streamed).await.map_err(VerifierError::Bus)?;
     let mut since = Instant::now();
+    let mut pauses = fence::pauses();
     loop {
         match behind(context, session, &wanted).await? {
             None => return Ok(()),
@@ -125,7 +124,7 @@ pub async fn prove(context: &Context, session: &mut Session) -> Result<(), Verif
                 }
             }
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(pauses.next().unwrap_or_default()).await;
     }
 }
 

@@ -39,6 +39,9 @@ pub struct Shared {
 const START: usize = 200;
 const LEAST: usize = 50;
 const MOST: usize = 2000;
+/// A lane of a shadow table that lags may take so many times its budget: the application does not wait for it, and the
+/// more marks are taken together, the fewer scopes they name twice.
+const LATE: u32 = 10;
 
 pub struct LaneWorker {
     pub shared: Arc<Shared>,
@@ -212,7 +215,10 @@ impl LaneWorker {
     /// `full`: more waited than the batch could take.
     fn done(&mut self, scopes: usize, full: bool, kind: TargetKind, outcome: &Outcome) {
         self.shared.metrics.applied(scopes as u64, outcome);
-        let (budget, took) = (self.shared.context.budget(kind), outcome.held);
+        let (mut budget, took) = (self.shared.context.budget(kind), outcome.held);
+        if full && kind == TargetKind::Shadow {
+            budget *= LATE;
+        }
         if took > budget && scopes >= self.size / 2 {
             self.size = (self.size / 2).max(LEAST);
         } else if took < budget / 2 && full {

@@ -180,16 +180,16 @@ impl Bus for InProcess {
         Ok(Box::new(InProcessConsumer { shared, group: group.to_owned(), id, wake, start }))
     }
 
-    async fn ends(&self, topic: &str) -> Result<Vec<u64>, BusError> {
+    async fn ends(&self, topics: &[&str]) -> Result<Vec<Vec<u64>>, BusError> {
         let state = self.shared.lock();
         state.open()?;
-        Ok(state.topic(topic)?.ends())
+        topics.iter().map(|topic| Ok(state.topic(topic)?.ends())).collect()
     }
 
-    async fn committed(&self, group: &str, topic: &str) -> Result<Vec<u64>, BusError> {
+    async fn committed(&self, group: &str, topics: &[&str]) -> Result<Vec<Vec<u64>>, BusError> {
         let state = self.shared.lock();
         state.open()?;
-        Ok(state.topic(topic)?.committed(group))
+        topics.iter().map(|topic| Ok(state.topic(topic)?.committed(group))).collect()
     }
 
     fn reaches_others(&self) -> bool {

@@ -24,7 +24,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use crate::{Bus, BusError, Consumer, Record, Start, TopicSpec};
 use consumer::{Context, KafkaConsumer};
-use inbox::Inbox;
+use inbox::{Inbox, Part};
 use offsets::Offsets;
 pub use settings::{BadSettings, Settings};
 
@@ -74,6 +74,18 @@ impl Kafka {
         let partitions = partitions.ok_or_else(|| BusError::NoTopic(topic.to_owned()))?;
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.to_owned(), partitions);
         Ok(partitions)
+    }
+
+    /// How many partitions each of these topics has, and all of them in order.
+    async fn parts(&self, topics: &[&str]) -> Result<(Vec<u32>, Vec<Part>), BusError> {
+        let mut counts = Vec::with_capacity(topics.len());
+        let mut parts = Vec::new();
+        for topic in topics {
+            let count = self.partitions(topic).await?;
+            parts.extend((0..count).map(|partition| ((*topic).to_owned(), partition)));
+            counts.push(count);
+        }
+        Ok((counts, parts))
     }
 
     async fn check(&self, record: &Record) -> Result<(), BusError> {
@@ -146,6 +158,16 @@ impl Kafka {
     }
 }
 
+/// Cuts the answers for all partitions into those of each topic.
+fn by_topic(counts: &[u32], mut answers: &[u64]) -> Vec<Vec<u64>> {
+    let mut own = |count: &u32| {
+        let (own, rest) = answers.split_at(*count as usize);
+        answers = rest;
+        own.to_vec()
+    };
+    counts.iter().map(&mut own).collect()
+}
+
 #[async_trait]
 impl Bus for Kafka {
     async fn append(&self, records: Vec<Record>) -> Result<(), BusError> {
@@ -200,17 +222,17 @@ impl Bus for Kafka {
         Ok(Box::new(consumer))
     }
 
-    async fn ends(&self, topic: &str) -> Result<Vec<u64>, BusError> {
-        let partitions = self.partitions(topic).await?;
-        let parts: Vec<_> = (0..partitions).map(|partition| (topic.to_owned(), partition)).collect();
-        self.ask(move |offsets| offsets.ends(&parts)).await
+    async fn ends(&self, topics: &[&str]) -> Result<Vec<Vec<u64>>, BusError> {
+        let (counts, parts) = self.parts(topics).await?;
+        let ends = self.ask(move |offsets| offsets.ends(&parts)).await?;
+        Ok(by_topic(&counts, &ends))
     }
 
-    async fn committed(&self, group: &str, topic: &str) -> Result<Vec<u64>, BusError> {
-        let partitions = self.partitions(topic).await?;
-        let parts: Vec<_> = (0..partitions).map(|partition| (topic.to_owned(), partition)).collect();
+    async fn committed(&self, group: &str, topics: &[&str]) -> Result<Vec<Vec<u64>>, BusError> {
+        let (counts, parts) = self.parts(topics).await?;
         let group = group.to_owned();
-        self.ask(move |offsets| offsets.committed(&group, &parts)).await
+        let committed = self.ask(move |offsets| offsets.committed(&group, &parts)).await?;
+        Ok(by_topic(&counts, &committed))
     }
 
     fn reaches_others(&self) -> bool {

@@ -87,19 +87,19 @@ pub async fn the_start_decides(rig: &dyn Rig) {
 pub async fn ends_and_commits_are_counted(rig: &dyn Rig) {
     let topic = rig.created("counts", 3).await;
     let (bus, group) = (rig.bus(), rig.group("a"));
-    assert_eq!(bus.ends(&topic).await.unwrap(), [0, 0, 0]);
-    assert_eq!(bus.committed(&group, &topic).await.unwrap(), [0, 0, 0]);
+    assert_eq!(bus.ends(&[&topic]).await.unwrap(), [[0, 0, 0]]);
+    assert_eq!(bus.committed(&group, &[&topic]).await.unwrap(), [[0, 0, 0]]);
     bus.append(numbered(&topic, 0, 0..4).into_iter().chain(numbered(&topic, 2, 0..5)).collect())
         .await
         .unwrap();
-    assert_eq!(bus.ends(&topic).await.unwrap(), [4, 0, 5]);
+    assert_eq!(bus.ends(&[&topic]).await.unwrap(), [[4, 0, 5]]);
     let mut reader = rig.reader("a", &[&topic], committed()).await;
     reader.gather(9).await;
-    assert_eq!(bus.committed(&group, &topic).await.unwrap(), [0, 0, 0], "committed without being told");
+    assert_eq!(bus.committed(&group, &[&topic]).await.unwrap(), [[0, 0, 0]], "committed without being told");
     reader.consumer.commit(&topic, 2, 5).await.unwrap();
     reader.consumer.commit(&topic, 0, 1).await.unwrap();
     rig.commits("a", &topic, &[1, 0, 5]).await;
-    assert_eq!(bus.ends(&topic).await.unwrap(), [4, 0, 5]);
+    assert_eq!(bus.ends(&[&topic]).await.unwrap(), [[4, 0, 5]]);
     bus.append(Vec::new()).await.unwrap();
 }
 

@@ -37,11 +37,11 @@ pub trait Rig: Sync {
     /// Waits until the group has committed exactly this.
     async fn commits(&self, group: &str, topic: &str, wanted: &[u64]) {
         let (bus, group) = (self.bus(), self.group(group));
-        let mut last = Vec::new();
+        let mut last = vec![Vec::new()];
         let settled = async {
-            while last != wanted {
+            while last != [wanted] {
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                last = bus.committed(&group, topic).await.unwrap();
+                last = bus.committed(&group, &[topic]).await.unwrap();
             }
         };
         if tokio::time::timeout(Duration::from_secs(60), settled).await.is_err() {

@@ -11,8 +11,8 @@ pub async fn what_does_not_exist_is_named(rig: &dyn Rig) {
     let (bus, topic) = (rig.bus(), rig.topic("nowhere"));
     let missing = |error: BusError| matches!(error, BusError::NoTopic(name) if name == topic);
     assert!(missing(bus.append(vec![record(&topic, 0, "x")]).await.unwrap_err()));
-    assert!(missing(bus.ends(&topic).await.unwrap_err()));
-    assert!(missing(bus.committed(&rig.group("a"), &topic).await.unwrap_err()));
+    assert!(missing(bus.ends(&[&topic]).await.unwrap_err()));
+    assert!(missing(bus.committed(&rig.group("a"), &[&topic]).await.unwrap_err()));
     let subscribed = bus.subscribe(&rig.group("a"), std::slice::from_ref(&topic), committed()).await;
     assert!(missing(subscribed.err().unwrap()));
     // None of this has made it.
@@ -21,7 +21,7 @@ pub async fn what_does_not_exist_is_named(rig: &dyn Rig) {
     assert_eq!(bus.topics(&wanted, true).await.unwrap(), [""; 0]);
     bus.append(vec![record(&topic, 0, "x")]).await.unwrap();
     assert!(bus.append(vec![record(&topic, 1, "x")]).await.is_err(), "there is no partition 1");
-    assert_eq!(bus.ends(&topic).await.unwrap(), [1]);
+    assert_eq!(bus.ends(&[&topic]).await.unwrap(), [[1]]);
 }
 
 pub async fn other_partition_counts_are_named(rig: &dyn Rig) {
@@ -65,7 +65,7 @@ pub async fn a_record_that_is_too_large_is_refused(rig: &dyn Rig) {
     };
     // Nothing of the batch was written, and what is just inside the limit goes through.
     rig.bus().append(vec![record(&topic, 0, vec![0; limit])]).await.unwrap();
-    assert_eq!(rig.bus().ends(&topic).await.unwrap(), [1]);
+    assert_eq!(rig.bus().ends(&[&topic]).await.unwrap(), [[1]]);
     let mut reader = rig.reader("a", &[&topic], committed()).await;
     reader.gather(1).await;
 }

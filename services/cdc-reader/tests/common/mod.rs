@@ -86,10 +86,10 @@ impl Bus for Memory {
     ) -> Result<Box<dyn Consumer>, BusError> {
         Err(BusError::Closed)
     }
-    async fn ends(&self, _: &str) -> Result<Vec<u64>, BusError> {
+    async fn ends(&self, _: &[&str]) -> Result<Vec<Vec<u64>>, BusError> {
         Err(BusError::Closed)
     }
-    async fn committed(&self, _: &str, _: &str) -> Result<Vec<u64>, BusError> {
+    async fn committed(&self, _: &str, _: &[&str]) -> Result<Vec<Vec<u64>>, BusError> {
         Err(BusError::Closed)
     }
     fn reaches_others(&self) -> bool {
