@@ -7,7 +7,6 @@
 
 mod connect;
 mod marks;
-mod script;
 
 use std::time::Instant;
 
@@ -74,8 +73,7 @@ impl<'a> Race<'a> {
     /// Both have caught up and are stopped; Debezium's Java is warm.
     async fn prepare(stand: &'a Stand, pipeline: Pipeline) -> Result<Self> {
         sessions::creating(&stand.server.url(TARGET)).await?.close().await;
-        let server = stand.server.data();
-        let server = script::process(server.parent().context("the server's data folder stands in its own")?)?;
+        let server = stand.server.pid()?;
         let program = Program::new(stand, COPY, "copy");
         let target = format!("{TARGET}.requests_new");
         let own = format!("{COPY}.requests_new");
@@ -143,8 +141,8 @@ impl<'a> Race<'a> {
 
     /// Debezium catches up: all of it, or the sink what stands in the topic.
     async fn debezium(&self, which: Which) -> Result<Caught> {
-        let processes = self.pipeline.processes();
-        self.pipeline.forget_peaks();
+        let processes = self.pipeline.processes()?;
+        processes.into_iter().for_each(usage::forget_peak);
         let before = (usage::all(&processes, usage::cpu_seconds), usage::cpu_seconds(self.server));
         let began = Instant::now();
         self.pipeline.resume(which).await?;

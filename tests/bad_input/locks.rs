@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use mysql::Session;
 use testkit::connect;
 use testkit::servers::Mariadb;
 use testkit::wait::until;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::answer::json;
 use crate::small::Small;
@@ -14,8 +17,35 @@ use crate::support;
 /// How long the application may wait for a row because of us: the lock budget, and much room for a busy machine.
 const BOUND: Duration = Duration::from_secs(3);
 
+/// Somebody who holds rows, while the application writes others and notes how long it waited.
+struct Held {
+    holder: Session,
+    stop: CancellationToken,
+    working: JoinHandle<Result<Duration>>,
+}
+
+impl Held {
+    /// `rows`: a SELECT of the rows to be held.
+    async fn begin(url: &str, rows: &str) -> Result<Self> {
+        let stop = CancellationToken::new();
+        let working = tokio::spawn(application(url.to_owned(), stop.clone()));
+        let mut holder = connect::to(url).await?;
+        holder.begin().await?;
+        holder.row(&format!("{rows} FOR UPDATE")).await?;
+        Ok(Self { holder, stop, working })
+    }
+
+    /// Checks that the application did not wait, and lets the rows go.
+    async fn end(mut self) -> Result<()> {
+        self.stop.cancel();
+        let longest = self.working.await??;
+        assert!(longest < BOUND, "the application waited for {longest:?}");
+        Ok(self.holder.rollback().await?)
+    }
+}
+
 /// An application's session that notes its longest wait while it updates other rows.
-async fn application(url: String, stop: tokio_util::sync::CancellationToken) -> Result<Duration> {
+async fn application(url: String, stop: CancellationToken) -> Result<Duration> {
     let mut session = connect::to(&url).await?;
     session.execute("SET SESSION innodb_lock_wait_timeout = 30").await.map_err(connect::said)?;
     let mut longest = Duration::ZERO;
@@ -41,11 +71,7 @@ async fn a_row_that_the_application_holds_is_left_to_it() -> Result<()> {
     // Its scope is marked by somebody else's row: the boss who is yet to come.
     small.sql("UPDATE users SET boss_id = 7 WHERE id = 2").await?;
     let mut up = small.up().await?;
-    let stop = tokio_util::sync::CancellationToken::new();
-    let working = tokio::spawn(application(d.schemas.url.clone(), stop.clone()));
-    let mut holder = connect::to(&d.schemas.url).await?;
-    holder.begin().await?;
-    holder.row("SELECT id FROM users WHERE id = 2 FOR UPDATE").await?;
+    let held = Held::begin(&d.schemas.url, "SELECT id FROM users WHERE id = 2").await?;
 
     small.sql("INSERT INTO users (id, email, minutes) VALUES (7, 'gus', 7)").await?;
     let busy = "SELECT COUNT(*) FROM exceptions WHERE target_table = 'users' AND scope_key = '2' AND reason = 'busy' AND closed_at IS NULL";
@@ -72,13 +98,7 @@ async fn a_row_that_the_application_holds_is_left_to_it() -> Result<()> {
     for _ in 0..30 {
         assert_eq!(server.sql(&waits).await?, "0");
     }
-    let longest = {
-        stop.cancel();
-        working.await??
-    };
-    assert!(longest < BOUND, "the application waited for {longest:?}");
-
-    holder.rollback().await?;
+    held.end().await?;
     d.yes(&["wait", "--timeout", "30s"]).await?;
     let sql = "SELECT u.boss_uuid = m.uuid_binary FROM users u JOIN users_id_map m ON m.legacy_id = 7 WHERE u.id = 2";
     assert_eq!(small.sql(sql).await?, "1");
@@ -97,11 +117,7 @@ async fn a_shadow_row_that_somebody_holds_keeps_nobody_waiting() -> Result<()> {
     // Enough rows in one lane that one of them must be found.
     small.sql("INSERT INTO users (id, email) SELECT 100 + seq, CONCAT('u', seq) FROM seq_1_to_400").await?;
     let mut up = small.up().await?;
-    let stop = tokio_util::sync::CancellationToken::new();
-    let working = tokio::spawn(application(d.schemas.url.clone(), stop.clone()));
-    let mut holder = connect::to(&d.schemas.url).await?;
-    holder.begin().await?;
-    holder.row("SELECT id FROM people WHERE id = 222 FOR UPDATE").await?;
+    let held = Held::begin(&d.schemas.url, "SELECT id FROM people WHERE id = 222").await?;
 
     small.sql("UPDATE users SET email = CONCAT(email, '!') WHERE id > 100").await?;
     let began = Instant::now();
@@ -117,13 +133,7 @@ async fn a_shadow_row_that_somebody_holds_keeps_nobody_waiting() -> Result<()> {
     assert!(took < Duration::from_secs(10), "they waited for {took:?}");
     let late = json(d, &["wait", "--timeout", "1s"], 1, "wait").await?;
     assert!(late["waits_for"].is_string(), "{late}");
-    let longest = {
-        stop.cancel();
-        working.await??
-    };
-    assert!(longest < BOUND, "the application waited for {longest:?}");
-
-    holder.rollback().await?;
+    held.end().await?;
     d.yes(&["wait", "--timeout", "30s"]).await?;
     assert_eq!(small.sql("SELECT email FROM people WHERE id = 222").await?, "u122!");
     d.yes(&["verify", "--once"]).await?;

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
+use testkit::servers::{Server, Started};
 use testkit::{ports, wait};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::script::Script;
 use crate::stand::{COPY, Stand};
-use crate::usage;
 
 /// The schema of the sink's table, `requests_new`.
 pub const TARGET: &str = "bench_debezium";
@@ -69,8 +68,8 @@ impl State {
 
 pub struct Pipeline {
     /// Dropped before the broker that it uses.
-    worker: Script,
-    broker: Script,
+    worker: Server,
+    broker: Server,
     port: u16,
     database: u16,
 }
@@ -82,26 +81,22 @@ impl Pipeline {
         // The script's broker is a small one for tests: here it gets room, and the optimising compiler.
         let large = [("KAFKA_HEAP", "1g"), ("_JAVA_OPTIONS", "-XX:TieredStopAtLevel=4")];
         let arguments = [at.to_string(), controller.to_string(), format!("num.partitions={PARTITIONS}")];
-        let broker = match Script::start("kafka.sh", &large, &arguments).await? {
-            Ok(broker) => broker,
-            Err(reason) => return Ok(Err(reason)),
+        let broker = match Server::start("kafka.sh", arguments.into(), &large).await? {
+            Started::Yes(broker) => broker,
+            Started::Cannot(reason) => return Ok(Err(reason)),
         };
         let arguments =
             [port.to_string(), format!("127.0.0.1:{at}"), "offset.flush.interval.ms=5000".to_string()];
-        let worker = match Script::start("connect.sh", &[], &arguments).await? {
-            Ok(worker) => worker,
-            Err(reason) => return Ok(Err(reason)),
+        let worker = match Server::start("connect.sh", arguments.into(), &[]).await? {
+            Started::Yes(worker) => worker,
+            Started::Cannot(reason) => return Ok(Err(reason)),
         };
         Ok(Ok(Self { worker, broker, port, database: stand.server.port }))
     }
 
     /// Its processes: worker and broker.
-    pub fn processes(&self) -> [u32; 2] {
-        [self.worker.pid, self.broker.pid]
-    }
-
-    pub fn forget_peaks(&self) {
-        self.processes().into_iter().for_each(usage::forget_peak);
+    pub fn processes(&self) -> Result<[u32; 2]> {
+        Ok([self.worker.pid()?, self.broker.pid()?])
     }
 
     /// Creates the connectors and waits for their tasks.

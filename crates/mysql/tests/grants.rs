@@ -181,11 +181,13 @@ async fn services_can_work(world: &World) {
     for target in &plan.targets {
         let sql = TargetSql::new(plan, target, control);
         let (staging, apply) = (sql.staging(), sql.apply());
-        writer.execute(&staging.create()).await.unwrap();
+        for statement in [staging.create(), staging.clear()] {
+            must(&mut writer, Role::Writer, &statement).await;
+        }
         writer.begin().await.unwrap();
-        let mut statements: Vec<String> = apply.lock(all).into_iter().collect();
-        statements.extend([staging.clear(), staging.fill(all), staging.problems(), staging.keys()]);
+        let mut statements = vec![staging.empty(), staging.fill(all), staging.problems(), staging.keys()];
         statements.extend(apply.missing_in_lists(all));
+        statements.extend(apply.lock());
         statements.extend([apply.update(), apply.insert(), apply.extras(all)].into_iter().flatten());
         if target.kind == TargetKind::Shadow {
             statements.push(apply.delete(&keys));

@@ -17,23 +17,31 @@ pub use mariadb::{Mariadb, Schemas, TINY_BINLOGS, empty_schema};
 const CANNOT: i32 = 77;
 
 /// A server's folder and the script that knows what to do with it.
-struct Server {
+pub struct Server {
     script: PathBuf,
     folder: TempDir,
     /// What `start` is called with.
     arguments: Vec<String>,
+    /// Set for the script, and so for the server.
+    variables: Vec<(&'static str, &'static str)>,
 }
 
-enum Started {
+pub enum Started {
     Yes(Server),
+    /// Why this machine cannot.
     Cannot(String),
 }
 
 impl Server {
-    async fn start(script: &str, arguments: Vec<String>) -> anyhow::Result<Started> {
+    /// Runs a script of `scripts/servers`.
+    pub async fn start(
+        script: &str,
+        arguments: Vec<String>,
+        variables: &[(&'static str, &'static str)],
+    ) -> anyhow::Result<Started> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/servers").join(script);
         let folder = tempfile::Builder::new().prefix("crossfade-").tempdir().context("make a folder")?;
-        let server = Self { script, folder, arguments };
+        let server = Self { script, folder, arguments, variables: variables.to_vec() };
         let output = server.run("start", &server.arguments).await?;
         if output.status.code() == Some(CANNOT) {
             return Ok(Started::Cannot(String::from_utf8_lossy(&output.stderr).into_owned()));
@@ -44,7 +52,7 @@ impl Server {
 
     async fn run(&self, verb: &str, arguments: &[String]) -> anyhow::Result<Output> {
         let mut command = tokio::process::Command::new(&self.script);
-        command.arg(verb).arg(self.folder.path()).args(arguments);
+        command.arg(verb).arg(self.folder.path()).args(arguments).envs(self.variables.iter().copied());
         command.env("CROSSFADE_OWNER", std::process::id().to_string()).stdin(std::process::Stdio::null());
         command.output().await.with_context(|| format!("run {}", self.script.display()))
     }
@@ -58,12 +66,22 @@ impl Server {
         self.call("start", &self.arguments).await.map(drop)
     }
 
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        let path = self.folder.path().join("pid");
+        let text = std::fs::read_to_string(&path).context("the server does not run")?;
+        text.trim().parse().with_context(|| format!("{}: `{text}` is no process id", path.display()))
+    }
+
     async fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        let pid =
-            std::fs::read_to_string(self.folder.path().join("pid")).context("the server does not run")?;
-        let status = tokio::process::Command::new("kill").args([signal, pid.trim()]).status().await?;
+        let pid = self.pid()?.to_string();
+        let status = tokio::process::Command::new("kill").args([signal, &pid]).status().await?;
         if !status.success() {
-            bail!("kill {signal} {}: {status}", pid.trim());
+            bail!("kill {signal} {pid}: {status}");
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cdc_reader::{Reader, ReaderError};
 use change::Position;
-use common::{LIMIT, Look, Rig};
+use common::{LIMIT, Rig};
 use testkit::servers::Mariadb;
 use tokio_util::sync::CancellationToken;
 
@@ -31,29 +31,9 @@ fn inserted(rig: &Rig) -> BTreeSet<i64> {
 async fn what_is_published_can_be_seen() {
     let server = Mariadb::start(&["--sync-binlog=0"]).await.unwrap();
     let mut rig = users(Rig::on(&server, "visible").await).await;
-    let look = Look {
-        session: rig.database.session().await.unwrap(),
-        query: "SELECT 1 FROM users WHERE id = {}",
-        missed: Default::default(),
-        looked: Default::default(),
-    };
-    let (missed, looked) = (look.missed.clone(), look.looked.clone());
-    rig.bus.look(look).await;
-    let reader = rig.start().await;
-    let writers = (0..4_i64).map(|w| {
-        let database = rig.database.clone();
-        tokio::spawn(async move {
-            let mut sql = database.session().await.unwrap();
-            for i in 0..400 {
-                sql.execute(&format!("INSERT INTO users VALUES ({}, 'x')", w * 1000 + i)).await.unwrap();
-            }
-        })
-    });
-    for writer in writers.collect::<Vec<_>>() {
-        writer.await.unwrap();
-    }
-    rig.fence().await;
-    assert_eq!((looked.load(Relaxed), missed.load(Relaxed)), (1600, 0));
+    let (reader, seen) =
+        rig.watched_writes(400, |w, i| format!("INSERT INTO users VALUES ({}, 'x')", w * 1000 + i)).await;
+    assert_eq!(seen, (1600, 0));
     reader.end().await;
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use base64::Engine;
 use bus::Record;
-use common::{Look, Rig};
+use common::Rig;
 use serde_json::{Value, json};
 use testkit::servers::Mariadb;
 use testkit::types::TYPES;
@@ -227,29 +227,9 @@ async fn what_others_are_told_can_be_seen() {
     let server = Mariadb::start(&["--sync-binlog=0"]).await.unwrap();
     let mut rig = users_on(Rig::on(&server, "image_visible").await).await;
     rig.exec("INSERT INTO users (id, other) VALUES (0, -1), (1, -1), (2, -1), (3, -1)").await;
-    let look = Look {
-        session: rig.database.session().await.unwrap(),
-        query: "SELECT 1 FROM users WHERE id = {}",
-        missed: Default::default(),
-        looked: Default::default(),
-    };
-    let (missed, looked) = (look.missed.clone(), look.looked.clone());
-    rig.bus.look(look).await;
-    let reader = rig.start().await;
-    let writers = (0..4_i64).map(|w| {
-        let database = rig.database.clone();
-        tokio::spawn(async move {
-            let mut sql = database.session().await.unwrap();
-            for i in 0..300 {
-                sql.execute(&format!("UPDATE users SET other = {i} WHERE id = {w}")).await.unwrap();
-            }
-        })
-    });
-    for writer in writers.collect::<Vec<_>>() {
-        writer.await.unwrap();
-    }
-    rig.fence().await;
-    assert_eq!((looked.load(Relaxed), missed.load(Relaxed)), (1200, 0));
+    let (reader, seen) =
+        rig.watched_writes(300, |w, i| format!("UPDATE users SET other = {i} WHERE id = {w}")).await;
+    assert_eq!(seen, (1200, 0));
     assert_eq!((rig.bus.story("users").len(), reader.now().published_images), (0, 1200));
     reader.end().await;
 }

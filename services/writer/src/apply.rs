@@ -14,6 +14,10 @@
 //! are of one snapshot, and everything after it compares and writes that staged copy. No later statement names a legacy
 //! table other than the written one, so no joined legacy row is ever locked.
 //!
+//! *The application's rows are locked last*, when all is computed, and only those that are written: it never waits for our
+//! reading. What it commits between our snapshot and the lock has a mark of its own. And nobody writes a target's columns
+//! without its lane, so what we write is never older than what stands there.
+//!
 //! *Report before NULL.* A NULL for a missing parent must not be committed by the transaction that first reports it: the
 //! parent could arrive, look for reports, find none (ours is not committed yet) and mark nothing. So the first attempt
 //! ends with [`Attempt::ReportFirst`]; the caller commits the reports alone and starts over. Then either the parent's
@@ -23,7 +27,7 @@
 //! rows as they are, and orders a redrive through the id-mapper: whoever parks sees to it.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use change::Key;
 use mysql::control::exceptions::{self, Exception, Kind, Missing, Open};
@@ -50,7 +54,9 @@ pub struct Outcome {
     pub parked: u64,
     pub reported: u64,
     pub closed: u64,
-    /// From the lanes' locks to the end of the commit: the time for which rows may have been locked.
+    /// When the first row of the application was locked; a shadow table has none.
+    pub locked: Option<Instant>,
+    /// From then, or else from the lanes' locks, to the end of the commit.
     pub held: Duration,
 }
 
@@ -61,11 +67,11 @@ impl Outcome {
         self.parked += other.parked;
         self.reported += other.reported;
         self.closed += other.closed;
-        self.held += other.held;
+        self.locked = self.locked.or(other.locked);
     }
 }
 
-/// Applies scopes inside the caller's transaction.
+/// Applies scopes inside the caller's transaction. The session's staging table is empty.
 pub async fn apply(
     session: &mut Session,
     db: &Database,
@@ -75,26 +81,12 @@ pub async fn apply(
     if let Some(copy) = sql.plain_copy(scopes) {
         return plain(session, db, sql, scopes, &copy).await.map(Attempt::Done);
     }
-    let (staging, texts) = (sql.staging(), sql.apply());
-    let locked = match texts.lock(scopes) {
-        Some(lock) => Some(keys(session, sql, &lock).await?),
-        None => None,
-    };
-    session.execute(&staging.clear()).await?;
+    let staging = sql.staging();
     let staged = session.execute(&staging.fill(scopes)).await?;
-
     let mut found = read_problems(session, sql).await?;
     read_lists(session, sql, scopes, &mut found).await?;
-    let busy = match locked {
-        // Every locked row is staged, so equal numbers mean equal sets.
-        Some(locked) if locked.len() as u64 != staged => busy(session, sql, &locked).await?,
-        _ => Vec::new(),
-    };
     let open = open_exceptions(session, db, sql, scopes).await?;
     let folds = sql.target.folds();
-    let is_busy = |scope: &Key| !busy.is_empty() && busy.contains(scope);
-    // A busy scope is not computed now: what is said of it stays as it is.
-    found.exceptions.retain(|e| !is_busy(&e.scope));
     let unheard: Vec<Exception> = found
         .exceptions
         .iter()
@@ -105,6 +97,9 @@ pub async fn apply(
         return Ok(Attempt::ReportFirst(unheard));
     }
 
+    let (locked, busy) = lock(session, sql, staged).await?;
+    // A busy scope is not written now: what is said of it stays as it is.
+    found.exceptions.retain(|e| !busy.contains(&e.scope));
     let mut aside = found.parked();
     aside.extend(busy.iter().cloned());
     if !aside.is_empty() {
@@ -123,6 +118,7 @@ pub async fn apply(
         parked: aside.len() as u64,
         reported,
         closed,
+        locked,
         held: Duration::ZERO,
     }))
 }
@@ -238,11 +234,24 @@ async fn keys(session: &mut Session, sql: &TargetSql<'_>, query: &str) -> Result
     session.rows(query).await?.iter().map(|r| scope_of(r, sql)).collect()
 }
 
-/// Scopes that were staged but not locked: the application holds them.
-async fn busy(session: &mut Session, sql: &TargetSql<'_>, locked: &[Key]) -> Result<Vec<Key>, DbError> {
+/// Locks the staged rows of the application, as late as can be: from here to the commit it has to wait for them. Gives the
+/// time, and the scopes whose rows the application itself holds.
+async fn lock(
+    session: &mut Session,
+    sql: &TargetSql<'_>,
+    staged: u64,
+) -> Result<(Option<Instant>, Vec<Key>), DbError> {
+    let Some(lock) = sql.apply().lock() else { return Ok((None, Vec::new())) };
+    let began = Instant::now();
+    // Only staged rows are locked, so equal numbers mean equal sets.
+    if count(session, &lock).await? == staged {
+        return Ok((Some(began), Vec::new()));
+    }
+    let locked = keys(session, sql, &sql.apply().locked()).await?;
     let locked: HashSet<String> = locked.iter().map(Key::text).collect();
-    let staged = keys(session, sql, &sql.staging().keys()).await?;
-    Ok(staged.into_iter().filter(|k| !locked.contains(&k.text())).collect())
+    let mut busy = keys(session, sql, &sql.staging().keys()).await?;
+    busy.retain(|k| !locked.contains(&k.text()));
+    Ok((Some(began), busy))
 }
 
 async fn read_problems(session: &mut Session, sql: &TargetSql<'_>) -> Result<Problems, DbError> {

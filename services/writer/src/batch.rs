@@ -85,6 +85,9 @@ async fn attempt(
     careful: bool,
 ) -> Result<Tried, DbError> {
     let (db, session) = (&context.database, &mut worker.session);
+    if sql.plain_copy(scopes).is_none() {
+        session.execute(&sql.staging().clear()).await?;
+    }
     session.begin().await?;
     if !take(context, session, sql, claim, true).await? {
         return Ok(Tried::Fenced);
@@ -110,7 +113,7 @@ async fn attempt(
                 mysql::control::pass::count(session, db, pass.id, outcome.scanned, outcome.changed).await?;
             }
             session.commit().await?;
-            outcome.held = began.elapsed();
+            outcome.held = outcome.locked.unwrap_or(began).elapsed();
             Ok(Tried::Applied(outcome))
         }
     }
@@ -176,6 +179,7 @@ async fn carefully(
     let mut pieces = vec![keys];
     while let Some(piece) = pieces.pop() {
         session.execute("SAVEPOINT piece").await?;
+        session.execute(&sql.staging().empty()).await?;
         match apply::apply(session, &context.database, sql, Scopes::Keys(&piece)).await {
             Ok(Attempt::Done(done)) => outcome.add(&done),
             Ok(Attempt::ReportFirst(reports)) => {

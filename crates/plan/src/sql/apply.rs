@@ -50,18 +50,25 @@ impl Apply<'_> {
         keys.map(|k| format!("t.{}", quote::ident(&k.name))).collect::<Vec<_>>().join(", ")
     }
 
-    /// Locks the target rows that nobody else holds and returns their scope keys. Parallel columns only: there the row
-    /// is the application's, so it is never waited for.
-    pub fn lock(&self, scopes: Scopes<'_>) -> Option<String> {
-        if self.sql.target.kind == TargetKind::Shadow {
-            return None;
-        }
-        let (columns, from) = self.sql.present();
-        Some(format!(
-            "SELECT {} FROM {from} WHERE {} FOR UPDATE SKIP LOCKED",
-            columns.join(", "),
-            scopes.condition(&columns)
-        ))
+    /// Locks the rows that are to be written and that nobody else holds, and counts them. Parallel columns only: there the
+    /// row is the application's, so it is never waited for.
+    pub fn lock(&self) -> Option<String> {
+        (self.sql.target.kind == TargetKind::Parallel).then(|| self.locking("COUNT(*)"))
+    }
+
+    /// The same rows by their scope keys.
+    pub fn locked(&self) -> String {
+        let keys: Vec<String> = (0..self.sql.target.scope.len()).map(|i| format!("w.k{i}")).collect();
+        self.locking(&keys.join(", "))
+    }
+
+    fn locking(&self, what: &str) -> String {
+        format!(
+            "SELECT {what} FROM {} AS w STRAIGHT_JOIN {} AS t FORCE INDEX (PRIMARY) ON {} WHERE w.ok FOR UPDATE SKIP LOCKED",
+            self.staging,
+            self.sql.table(),
+            self.key_join()
+        )
     }
 
     /// Rows whose columns differ, brought to the staged values. The join's order and index are ours to say: whatever the

@@ -75,7 +75,13 @@ impl Staging<'_> {
         format!("CREATE TEMPORARY TABLE {} ({}) ENGINE={engine}", self.name, columns.join(", "))
     }
 
+    /// Ends the session's transaction; a tenth of the time of `empty`.
     pub fn clear(&self) -> String {
+        format!("TRUNCATE TABLE {}", self.name)
+    }
+
+    /// Inside a transaction.
+    pub fn empty(&self) -> String {
         format!("DELETE FROM {}", self.name)
     }
 
@@ -89,10 +95,10 @@ impl Staging<'_> {
         )
     }
 
-    /// The scope keys that have a row.
+    /// The scope keys that have a row to be written.
     pub fn keys(&self) -> String {
         let keys: Vec<String> = (0..self.sql.target.scope.len()).map(|i| format!("k{i}")).collect();
-        format!("SELECT DISTINCT {} FROM {}", keys.join(", "), self.name)
+        format!("SELECT DISTINCT {} FROM {} WHERE ok", keys.join(", "), self.name)
     }
 
     /// Takes scopes out again: they stay as they are.

@@ -194,7 +194,7 @@ async fn demo() -> Result<bool> {
         other => bail!("DEMO_BUS: `{other}` is neither `in-process` nor `kafka`"),
     };
     let bus = kafka.as_ref().map_or("in-process".into(), Kafka::url);
-    let demo = Demo { program: program(), url: url.clone(), bus, kafka: kafka };
+    let demo = Demo { program: program(), url: url.clone(), bus, kafka };
     let options = ChurnOptions {
         sessions: setting("DEMO_SESSIONS", 6)?,
         // The broker and the load share the machine with all the rest.

@@ -62,7 +62,7 @@ impl Kafka {
             let port = ports::free();
             let own = [port.to_string(), ports::free().to_string()];
             let arguments = own.into_iter().chain(settings.iter().map(|s| (*s).to_owned()));
-            match Server::start("kafka.sh", arguments.collect()).await {
+            match Server::start("kafka.sh", arguments.collect(), &[]).await {
                 Ok(Started::Yes(server)) => return Ok(Ok(Self { server, port })),
                 Ok(Started::Cannot(reason)) => return Ok(Err(reason)),
                 Err(error) => failed = Some(error),

@@ -52,7 +52,7 @@ impl Mariadb {
         for _ in 0..3 {
             let port = ports::free();
             let arguments = std::iter::once(port.to_string()).chain(options.iter().map(|o| (*o).to_owned()));
-            match Server::start("mariadb.sh", arguments.collect()).await {
+            match Server::start("mariadb.sh", arguments.collect(), &[]).await {
                 Ok(Started::Yes(server)) => return Ok(Self { server, port }),
                 Ok(Started::Cannot(reason)) => bail!("the tests need MariaDB: {reason}"),
                 Err(error) => failed = Some(error),
@@ -117,8 +117,12 @@ impl Mariadb {
         self.server.signal("-CONT").await
     }
 
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.server.pid()
+    }
+
     /// The folder with its data, for tests that damage files.
     pub fn data(&self) -> std::path::PathBuf {
-        self.server.folder.path().join("data")
+        self.server.folder().join("data")
     }
 }

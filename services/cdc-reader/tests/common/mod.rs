@@ -35,12 +35,20 @@ pub struct Memory {
     looking: tokio::sync::Mutex<Option<Look>>,
 }
 
-/// A query with `{}` for the key, and for the column `other` of a whole image; what it does not find is counted.
-pub struct Look {
-    pub session: Session,
-    pub query: &'static str,
-    pub missed: Arc<AtomicU64>,
-    pub looked: Arc<AtomicU64>,
+/// Looks in `users` for each key, and for the column `other` of a whole image; what it does not find is counted.
+struct Look {
+    session: Session,
+    missed: Arc<AtomicU64>,
+    looked: Arc<AtomicU64>,
+}
+
+impl Look {
+    async fn at(&mut self, condition: &str) {
+        let sql = format!("SELECT 1 FROM users WHERE id = {condition}");
+        let found = self.session.row(&sql).await.unwrap();
+        self.looked.fetch_add(1, Relaxed);
+        self.missed.fetch_add(u64::from(found.is_none()), Relaxed);
+    }
 }
 
 #[async_trait]
@@ -52,17 +60,11 @@ impl Bus for Memory {
         let batches: Vec<ChangeBatch> = decoded.collect();
         if let Some(look) = &mut *self.looking.lock().await {
             for row in batches.iter().flat_map(|b| &b.rows).filter(|r| r.op == Op::Insert) {
-                let key = row.after.as_ref().unwrap()[0].to_string();
-                let found = look.session.row(&look.query.replace("{}", &key)).await.unwrap();
-                look.looked.fetch_add(1, Relaxed);
-                look.missed.fetch_add(u64::from(found.is_none()), Relaxed);
+                look.at(&row.after.as_ref().unwrap()[0].to_string()).await;
             }
             for payload in images.iter().filter_map(|r| r.payload.as_ref()) {
                 let event: serde_json::Value = serde_json::from_slice(payload).unwrap();
-                let row = format!("{} AND other >= {}", event["after"]["id"], event["after"]["other"]);
-                let found = look.session.row(&look.query.replace("{}", &row)).await.unwrap();
-                look.looked.fetch_add(1, Relaxed);
-                look.missed.fetch_add(u64::from(found.is_none()), Relaxed);
+                look.at(&format!("{} AND other >= {}", event["after"]["id"], event["after"]["other"])).await;
             }
         }
         while self.held.load(Relaxed) {
@@ -101,10 +103,6 @@ impl Bus for Memory {
 }
 
 impl Memory {
-    pub async fn look(&self, look: Look) {
-        *self.looking.lock().await = Some(look);
-    }
-
     pub fn rows(&self, table: &str) -> Vec<RowChange> {
         let batches = self.batches.lock().unwrap();
         batches.iter().filter(|b| b.table.table == table).flat_map(|b| b.rows.clone()).collect()
@@ -226,6 +224,33 @@ impl Rig {
             panic!("the reader did not start: {:?}", task.await);
         }
         Running { status, stop, task }
+    }
+
+    /// Starts; four sessions write as fast as they can, `statements` each, and what is published is looked for in `users`.
+    /// Gives how often it was looked for, and how often not found.
+    pub async fn watched_writes(
+        &mut self,
+        statements: i64,
+        statement: fn(i64, i64) -> String,
+    ) -> (Running, (u64, u64)) {
+        let (looked, missed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let session = self.database.session().await.unwrap();
+        *self.bus.looking.lock().await =
+            Some(Look { session, missed: missed.clone(), looked: looked.clone() });
+        let reader = self.start().await;
+        let mut writers = tokio::task::JoinSet::new();
+        for w in 0..4 {
+            let database = self.database.clone();
+            writers.spawn(async move {
+                let mut sql = database.session().await.unwrap();
+                for i in 0..statements {
+                    sql.execute(&statement(w, i)).await.unwrap();
+                }
+            });
+        }
+        writers.join_all().await;
+        self.fence().await;
+        (reader, (looked.load(Relaxed), missed.load(Relaxed)))
     }
 
     /// Commits a barrier and waits until the saved position has reached it.
