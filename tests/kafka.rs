@@ -63,9 +63,19 @@ async fn a_plan_without_ids_runs_over_kafka() -> Result<()> {
     let plan = tempfile::tempdir()?;
     std::fs::write(plan.path().join("plan.yaml"), "version: 1\n")?;
     let target = "shadow: items_new\nfrom: items\nscope: { id: items.id }\ncolumns: { \"*\": copy }\n";
-    std::fs::write(plan.path().join("items.yaml"), target)?;
+    // A topic that forgets too early for a schedule is refused.
+    let batch = format!("{target}sync: batch\nschedule: \"0 0 * * 1\"\n");
+    std::fs::write(plan.path().join("items.yaml"), batch)?;
     let mut deployment = Deployment::new(schemas.clone(), plan.path().into());
     deployment.bus = kafka.url();
+    let refused = deployment.run(&["topics", "--create"]).await?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said.contains("three of its schedules take 21days, and the topic keeps records for 7days"),
+        "{said}"
+    );
+    std::fs::write(plan.path().join("items.yaml"), target)?;
+    deployment.yes(&["migrate", "--accept-plan"]).await?;
     deployment.yes(&["topics", "--create"]).await?;
     let mut up = deployment.start(&["up"])?;
     deployment.yes(&["wait", "--timeout", "60s"]).await?;

@@ -45,7 +45,7 @@ struct Exception {
 pub async fn run(settings: &Settings, only: &[String], format: Format) -> anyhow::Result<Exit> {
     let db = settings.database();
     let mut session = db.session().await?;
-    let plan = checked_plan(settings, &mut session, &db).await?;
+    let (plan, _) = checked_plan(settings, &mut session, &db).await?;
     let mut targets = Vec::new();
     for target in plan.targets.iter().filter(|t| only.is_empty() || only.contains(&t.table)) {
         let Some(defer) = &target.defer else { continue };

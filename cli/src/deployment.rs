@@ -4,22 +4,25 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use bus::in_process::Limits;
-use bus::{InProcess, Topics};
+use bus::{Bus, InProcess, Topics};
 use mysql::control::{applied, lane, pass};
 use mysql::{Database, Session};
+use plan::catalog::Catalog;
 use plan::checked::Checked;
 use plan::quote;
 use service::{BusChoice, Context, Settings};
+use writer::schedule::Schedule;
 
 /// Reads the plan's folder and checks it against the live schema. All problems at once, each with its place.
 pub async fn checked_plan(
     settings: &Settings,
     session: &mut Session,
     db: &Database,
-) -> anyhow::Result<Checked> {
+) -> anyhow::Result<(Checked, Catalog)> {
     let raw = plan::load(&settings.plan).map_err(|p| wrong(settings, &p))?;
     let catalog = mysql::catalog::load(session, db.schema()).await?;
-    plan::check(&raw, &catalog, &settings.params).map_err(|p| wrong(settings, &p))
+    let plan = plan::check(&raw, &catalog, &settings.params).map_err(|p| wrong(settings, &p))?;
+    Ok((plan, catalog))
 }
 
 fn wrong(settings: &Settings, problems: &plan::Problems) -> anyhow::Error {
@@ -29,22 +32,29 @@ fn wrong(settings: &Settings, problems: &plan::Problems) -> anyhow::Error {
 /// Brings the control schema and the id maps into being, or up to date. Needs the administrator's rights.
 pub async fn migrate(settings: &Settings, accept_plan: bool) -> anyhow::Result<mysql::Migrated> {
     let db = settings.database();
-    let mut session = db.session().await?;
-    let plan = checked_plan(settings, &mut session, &db).await?;
-    let done = mysql::migrate(&db, &settings.deployment(&plan.digest), accept_plan).await?;
-    mysql::refresh_catalog(&mut session, &db).await?;
-    mysql::ensure_maps(&mut session, &plan).await?;
-    Ok(done)
+    Ok(migrated(settings, &db, &mut db.session().await?, accept_plan).await?.0)
+}
+
+async fn migrated(
+    settings: &Settings,
+    db: &Database,
+    session: &mut Session,
+    accept_plan: bool,
+) -> anyhow::Result<(mysql::Migrated, Checked)> {
+    let (plan, _) = checked_plan(settings, session, db).await?;
+    let done = mysql::migrate(db, &settings.deployment(&plan.digest), accept_plan).await?;
+    mysql::refresh_catalog(session, db).await?;
+    mysql::ensure_maps(session, &plan).await?;
+    Ok((done, plan))
 }
 
 /// All of it: control schema, maps, topics, lanes, and the first passes. For `up`, and for `topics --create`.
 ///
 /// The in-process bus begins empty, so each start is a new incarnation of it; Kafka's is joined.
 pub async fn create(settings: &Settings) -> anyhow::Result<Context> {
-    migrate(settings, false).await?;
     let db = settings.database();
     let mut session = db.session().await?;
-    let plan = checked_plan(settings, &mut session, &db).await?;
+    let (_, plan) = migrated(settings, &db, &mut session, false).await?;
     let before = applied::read(&mut session, &db, &settings.source).await?;
     let fresh = matches!(settings.bus, BusChoice::InProcess);
     let incarnation = match &before {
@@ -112,7 +122,7 @@ pub async fn must_stand(db: &Database) -> anyhow::Result<()> {
 
 /// The checked plan, if it is the one that the control schema was made for.
 pub async fn own_plan(settings: &Settings, session: &mut Session, db: &Database) -> anyhow::Result<Checked> {
-    let plan = checked_plan(settings, session, db).await?;
+    let (plan, _) = checked_plan(settings, session, db).await?;
     mysql::check_control(session, db.control(), &settings.deployment(&plan.digest)).await?;
     Ok(plan)
 }
@@ -157,11 +167,18 @@ pub async fn recover(settings: &Settings) -> anyhow::Result<usize> {
 }
 
 fn context(settings: &Settings, db: &Database, plan: Checked, incarnation: u64) -> anyhow::Result<Context> {
-    let mut context = Context {
-        bus: Arc::new(InProcess::new(Limits::default(), |_| Vec::new())),
+    let topics = Topics::new(settings.topic_prefix.clone(), incarnation)?;
+    let bus: Arc<dyn Bus> = match &settings.bus {
+        BusChoice::InProcess => Arc::new(in_process(&topics)),
+        BusChoice::Kafka { url, properties, insecure } => {
+            Arc::new(bus::Kafka::connect(bus::kafka::Settings::parse(url, properties, *insecure)?)?)
+        }
+    };
+    Ok(Context {
+        bus,
         database: db.clone(),
         plan: Arc::new(plan),
-        topics: Topics::new(settings.topic_prefix.clone(), incarnation)?,
+        topics,
         source: settings.source.clone(),
         lanes: settings.lanes,
         namespace: settings.namespace,
@@ -170,14 +187,7 @@ fn context(settings: &Settings, db: &Database, plan: Checked, incarnation: u64) 
         chunk_budget: settings.chunk_budget,
         throttle: settings.throttle.clone(),
         instance: settings.instance.clone(),
-    };
-    context.bus = match &settings.bus {
-        BusChoice::InProcess => Arc::new(in_process(&context)),
-        BusChoice::Kafka { url, properties, insecure } => {
-            Arc::new(bus::Kafka::connect(bus::kafka::Settings::parse(url, properties, *insecure)?)?)
-        }
-    };
-    Ok(context)
+    })
 }
 
 async fn check_topics(context: &Context, create: bool) -> anyhow::Result<()> {
@@ -188,24 +198,38 @@ async fn check_topics(context: &Context, create: bool) -> anyhow::Result<()> {
             problems.join("\n  ")
         );
     }
+    if create { check_retention(context).await } else { Ok(()) }
+}
+
+/// Marks of a batch target wait in their topic: it has to keep them for three of its schedules.
+async fn check_retention(context: &Context) -> anyhow::Result<()> {
+    for (target, schedule) in context.targets().filter_map(|t| Some((t, Schedule::of(t)?))) {
+        let topic = context.topics.writes(&target.table);
+        let (kept, needed) = (context.bus.retention(&topic).await?, schedule.three());
+        if kept.is_some_and(|kept| kept < needed) {
+            bail!(
+                "{topic} may lose marks before `{}` is due: three of its schedules take {}, and the topic {}.\nSet its `retention.ms` to at least {} and its `retention.bytes` to -1, on the broker (kafka-configs.sh --alter), or for new topics in the bus's URL (create.retention.ms=…)",
+                target.table,
+                humantime::format_duration(needed),
+                match kept.filter(|kept| !kept.is_zero()) {
+                    Some(kept) => format!("keeps records for {}", humantime::format_duration(kept)),
+                    None => "limits its bytes".into(),
+                },
+                needed.as_millis(),
+            );
+        }
+    }
     Ok(())
 }
 
 /// The in-process bus keeps a record until each group that reads its topic has committed it.
-fn in_process(context: &Context) -> InProcess {
-    let (topics, groups) =
-        (context.topics.clone(), ["mapper", "id-mapper", "writer"].map(|s| (s, context.group(s))));
+fn in_process(topics: &Topics) -> InProcess {
     let prefix = |kind: &str| format!("{}.{}.{kind}.", topics.prefix(), topics.incarnation());
-    let of_kind =
-        [("mapper", prefix("changes")), ("id-mapper", prefix("mapped")), ("writer", prefix("writes"))];
+    let readers = [("changes", "mapper"), ("mapped", "id-mapper"), ("writes", "writer")]
+        .map(|(kind, service)| (prefix(kind), topics.group(service)));
     InProcess::new(Limits::default(), move |topic| {
-        of_kind
-            .iter()
-            .filter(|(_, prefix)| topic.starts_with(prefix))
-            .filter_map(|(service, _)| {
-                groups.iter().find(|(s, _)| s == service).map(|(_, group)| group.clone())
-            })
-            .collect()
+        let reads = |(prefix, _): &&(String, String)| topic.starts_with(prefix.as_str());
+        readers.iter().filter(reads).map(|(_, group)| group.clone()).collect()
     })
 }
 

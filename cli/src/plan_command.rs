@@ -81,7 +81,7 @@ async fn check(settings: &Settings, format: Format) -> anyhow::Result<Exit> {
 async fn explain(settings: &Settings, only: Option<&str>, format: Format) -> anyhow::Result<Exit> {
     let db = settings.database();
     let mut session = db.session().await?;
-    let plan = crate::deployment::checked_plan(settings, &mut session, &db).await?;
+    let (plan, _) = crate::deployment::checked_plan(settings, &mut session, &db).await?;
     if let Some(unknown) = only.filter(|o| plan.target(o).is_none()) {
         return Err(crate::deployment::no_target(&plan, unknown));
     }

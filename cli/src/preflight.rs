@@ -103,9 +103,7 @@ pub async fn must_pass(settings: &Settings) -> anyhow::Result<()> {
 async fn read(settings: &Settings) -> anyhow::Result<(Checked, Catalog)> {
     let db = settings.database();
     let mut session = db.session().await?;
-    let plan = crate::deployment::checked_plan(settings, &mut session, &db).await?;
-    let catalog = mysql::catalog::load(&mut session, db.schema()).await?;
-    Ok((plan, catalog))
+    crate::deployment::checked_plan(settings, &mut session, &db).await
 }
 
 async fn checks(

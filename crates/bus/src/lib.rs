@@ -9,6 +9,8 @@ pub use in_process::InProcess;
 pub use kafka::Kafka;
 pub use topic::Topics;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -114,6 +116,10 @@ pub trait Bus: Send + Sync + 'static {
 
     /// The group's committed offsets (next to be read), per topic and partition; 0 where it has none.
     async fn committed(&self, group: &str, topics: &[&str]) -> Result<Vec<Vec<u64>>, BusError>;
+
+    /// How long a topic keeps its records at least, read or not. `None`: until they were read, or for ever. Zero: that
+    /// depends on their bytes.
+    async fn retention(&self, topic: &str) -> Result<Option<Duration>, BusError>;
 
     /// Can anybody outside this process read what is appended?
     fn reaches_others(&self) -> bool;

@@ -43,6 +43,11 @@ impl Topics {
         Err(BadPrefix { prefix, reason })
     }
 
+    /// Name of a service's consumer group.
+    pub fn group(&self, service: &str) -> String {
+        format!("{}.{}.{service}", self.prefix(), self.incarnation())
+    }
+
     pub fn prefix(&self) -> &str {
         &self.prefix
     }

@@ -108,6 +108,24 @@ async fn a_record_that_is_too_large_for_the_topic_is_refused() {
     assert_eq!(rig.bus().ends(&[&topic]).await.unwrap(), [[0]]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_tells_how_long_it_keeps_records() {
+    let Some(server) = servers::Kafka::shared().await.unwrap() else { return };
+    let kept = [
+        ("days", "", Some(Duration::from_hours(7 * 24))),
+        ("short", "create.retention.ms=60000", Some(Duration::from_mins(1))),
+        ("ever", "create.retention.ms=-1", None),
+        ("bytes", "create.retention.bytes=1000000", Some(Duration::ZERO)),
+    ];
+    for (name, properties, expected) in kept {
+        let rig = Broker::new(server, "retention", properties);
+        let topic = rig.created(name, 1).await;
+        assert_eq!(rig.bus().retention(&topic).await.unwrap(), expected, "{name}");
+    }
+    let error = Broker::new(server, "retention", "").bus().retention("no such topic").await.unwrap_err();
+    assert!(matches!(error, bus::BusError::NoTopic(_)), "{error}");
+}
+
 /// Longer than the group's patience with a member that does not poll.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_may_take_longer_than_the_groups_patience() {

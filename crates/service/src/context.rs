@@ -84,6 +84,6 @@ impl Context {
 
     /// Name of a consumer group, one per service and deployment.
     pub fn group(&self, service: &str) -> String {
-        format!("{}.{}.{service}", self.topics.prefix(), self.topics.incarnation())
+        self.topics.group(service)
     }
 }

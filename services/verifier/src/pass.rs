@@ -8,7 +8,7 @@ use std::time::Duration;
 use change::Key;
 use mysql::control::pass::Kind;
 use mysql::{Database, DbError, Session};
-use plan::checked::{Checked, Target};
+use plan::checked::{Checked, RouteBy, Target};
 use plan::quote;
 use plan::sql::{Range, Scopes, TargetSql};
 
@@ -149,7 +149,14 @@ impl Pass<'_> {
             return Ok(found);
         }
         let failed = |source| VerifierError::Compare { target: sql.target.table.clone(), source };
-        tracing::warn!(target = %sql.target.table, scopes = found.len(), "differences are repaired by marks");
+        let by_us = sql.target.routes.iter().filter(|r| matches!(r.by, RouteBy::ByVerifier));
+        let by_us: Vec<&str> = by_us.map(|r| r.from.as_str()).collect();
+        tracing::warn!(
+            target = %sql.target.table,
+            scopes = found.len(),
+            changes_found_by_verification_only = by_us.join(", "),
+            "differences are repaired by marks"
+        );
         confirm::repair(session, self.db, sql, &found).await.map_err(failed)?;
         confirm::drained(session, self.db, PATIENCE).await?;
         let again = confirm::confirm(session, self.db, self.source, sql, found).await?;

@@ -113,7 +113,8 @@ async fn consume(
             Event::Assigned(partitions) => {
                 for (topic, lane) in partitions {
                     let target = target_of(context, &topic).map_err(WriterError::Consume)?;
-                    let next = next_offset(context, &target, lane, &topic).await?;
+                    let next = stop.run_until_cancelled(next_offset(context, &target, lane, &topic)).await;
+                    let Some(next) = next.transpose()? else { return Ok(()) };
                     let (sender, loads) = mpsc::unbounded_channel();
                     let token = stop.child_token();
                     let worker = LaneWorker::new(

@@ -14,9 +14,9 @@
 //! are of one snapshot, and everything after it compares and writes that staged copy. No later statement names a legacy
 //! table other than the written one, so no joined legacy row is ever locked.
 //!
-//! *The application's rows are locked last*, when all is computed, and only those that are written: it never waits for our
-//! reading. What it commits between our snapshot and the lock has a mark of its own. And nobody writes a target's columns
-//! without its lane, so what we write is never older than what stands there.
+//! *The application's rows are locked last*, when all is computed: it never waits for our reading. What it commits between
+//! our snapshot and the lock has a mark of its own. And nobody writes a target's columns without its lane, so what we write
+//! is never older than what stands there.
 //!
 //! *Report before NULL.* A NULL for a missing parent must not be committed by the transaction that first reports it: the
 //! parent could arrive, look for reports, find none (ours is not committed yet) and mark nothing. So the first attempt
@@ -97,7 +97,7 @@ pub async fn apply(
         return Ok(Attempt::ReportFirst(unheard));
     }
 
-    let (locked, busy) = lock(session, sql, staged).await?;
+    let (locked, busy) = lock(session, sql, scopes).await?;
     // A busy scope is not written now: what is said of it stays as it is.
     found.exceptions.retain(|e| !busy.contains(&e.scope));
     let mut aside = found.parked();
@@ -234,20 +234,23 @@ async fn keys(session: &mut Session, sql: &TargetSql<'_>, query: &str) -> Result
     session.rows(query).await?.iter().map(|r| scope_of(r, sql)).collect()
 }
 
-/// Locks the staged rows of the application, as late as can be: from here to the commit it has to wait for them. Gives the
-/// time, and the scopes whose rows the application itself holds.
+/// Locks the application's rows, as late as can be: from here to the commit it has to wait for them. Gives the time, and
+/// the scopes whose rows the application itself holds.
 async fn lock(
     session: &mut Session,
     sql: &TargetSql<'_>,
-    staged: u64,
+    scopes: Scopes<'_>,
 ) -> Result<(Option<Instant>, Vec<Key>), DbError> {
-    let Some(lock) = sql.apply().lock() else { return Ok((None, Vec::new())) };
+    let apply = sql.apply();
+    let Some(lock) = apply.lock(scopes) else { return Ok((None, Vec::new())) };
     let began = Instant::now();
-    // Only staged rows are locked, so equal numbers mean equal sets.
-    if count(session, &lock).await? == staged {
+    let locked = count(session, &lock).await?;
+    // What we have locked cannot go, so where all that can be seen is as much, all of it is ours: the update waits for
+    // nobody. (The staged rows are no measure: one of them may have gone, and another come.)
+    if count(session, &apply.count(scopes)).await? == locked {
         return Ok((Some(began), Vec::new()));
     }
-    let locked = keys(session, sql, &sql.apply().locked()).await?;
+    let locked = keys(session, sql, &apply.locked(scopes)).await?;
     let locked: HashSet<String> = locked.iter().map(Key::text).collect();
     let mut busy = keys(session, sql, &sql.staging().keys()).await?;
     busy.retain(|k| !locked.contains(&k.text()));

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use change::{Fold, Key};
 use mysql::control::lane;
 use mysql::{Class, DbError};
-use plan::checked::{Sync, TargetKind};
+use plan::checked::TargetKind;
 use plan::sql::{Scopes, TargetSql};
 use service::Context;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -74,11 +74,7 @@ impl LaneWorker {
         loads: mpsc::UnboundedReceiver<Load>,
         stop: CancellationToken,
     ) -> Self {
-        let plan = &shared.context.plan;
-        let schedule = match plan.target(&target).map(|t| &t.sync) {
-            Some(Sync::Batch { cron }) => Schedule::parse(cron),
-            _ => None,
-        };
+        let schedule = shared.context.plan.target(&target).and_then(Schedule::of);
         Self { shared, target, lane, topic, next_offset, loads, stop, size: START, schedule }
     }
 
@@ -230,13 +226,15 @@ impl LaneWorker {
     /// Somebody else has moved the lane: go on from where it stands, unless it is of another incarnation.
     async fn resume(&mut self) -> Result<(), WriterError> {
         self.shared.metrics.fenced.fetch_add(1, Relaxed);
-        self.next_offset = next_offset(&self.shared.context, &self.target, self.lane, &self.topic).await?;
+        let next = next_offset(&self.shared.context, &self.target, self.lane, &self.topic);
+        let Some(next) = self.stop.run_until_cancelled(next).await else { return Ok(()) };
+        self.next_offset = next?;
         tracing::warn!(target = %self.target, lane = self.lane, self.next_offset, "fenced: another writer moved the lane");
         Ok(())
     }
 }
 
-/// Where the lane stands, if it belongs to this topic.
+/// Where the lane stands, if it belongs to this topic. Waits for a database that is away.
 pub async fn next_offset(
     context: &Context,
     target: &str,

@@ -192,6 +192,10 @@ impl Bus for InProcess {
         topics.iter().map(|topic| Ok(state.topic(topic)?.committed(group))).collect()
     }
 
+    async fn retention(&self, _: &str) -> Result<Option<Duration>, BusError> {
+        Ok(None)
+    }
+
     fn reaches_others(&self) -> bool {
         false
     }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -113,10 +113,13 @@ impl Kafka {
         error
     }
 
+    fn admin(&self) -> Result<AdminClient<Logged>, KafkaError> {
+        AdminClient::from_config_and_context(&self.settings.consumer(None), Logged)
+    }
+
     async fn create(&self, specs: &[TopicSpec]) -> Result<(), BusError> {
         let failed = |error| failure::broker("create topics", &error);
-        let admin: AdminClient<Logged> =
-            AdminClient::from_config_and_context(&self.settings.consumer(None), Logged).map_err(failed)?;
+        let admin = self.admin().map_err(failed)?;
         let config = self.settings.topic();
         let wanted: Vec<NewTopic> = specs
             .iter()
@@ -233,6 +236,24 @@ impl Bus for Kafka {
         let group = group.to_owned();
         let committed = self.ask(move |offsets| offsets.committed(&group, &parts)).await?;
         Ok(by_topic(&counts, &committed))
+    }
+
+    async fn retention(&self, topic: &str) -> Result<Option<Duration>, BusError> {
+        let failed = |error: &KafkaError| failure::topic("ask for a topic's settings", topic, error);
+        let admin = self.admin().map_err(|error| failed(&error))?;
+        let options = AdminOptions::new().request_timeout(Some(CREATION_PATIENCE));
+        let answer = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await;
+        let answer = answer.map_err(|error| failed(&error))?.pop();
+        let found = answer.unwrap_or(Err(Code::UnknownTopicOrPartition));
+        let found = found.map_err(|code| failed(&KafkaError::AdminOp(code)))?;
+        let number = |name: &str| -> Option<i64> {
+            found.entries.iter().find(|entry| entry.name == name)?.value.as_deref()?.parse().ok()
+        };
+        // -1 is without limit. What the broker does not say is not relied on.
+        Ok(match (number("retention.ms"), number("retention.bytes")) {
+            (Some(ms), Some(..0)) => u64::try_from(ms).ok().map(Duration::from_millis),
+            _ => Some(Duration::ZERO),
+        })
     }
 
     fn reaches_others(&self) -> bool {

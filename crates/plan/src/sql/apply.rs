@@ -50,25 +50,26 @@ impl Apply<'_> {
         keys.map(|k| format!("t.{}", quote::ident(&k.name))).collect::<Vec<_>>().join(", ")
     }
 
-    /// Locks the rows that are to be written and that nobody else holds, and counts them. Parallel columns only: there the
-    /// row is the application's, so it is never waited for.
-    pub fn lock(&self) -> Option<String> {
-        (self.sql.target.kind == TargetKind::Parallel).then(|| self.locking("COUNT(*)"))
+    /// Locks the rows of these scopes that nobody else holds, and counts them. Parallel columns only: there the row is the
+    /// application's, so it is never waited for.
+    pub fn lock(&self, scopes: Scopes<'_>) -> Option<String> {
+        (self.sql.target.kind == TargetKind::Parallel)
+            .then(|| self.rows(scopes, "COUNT(*)") + " FOR UPDATE SKIP LOCKED")
     }
 
-    /// The same rows by their scope keys.
-    pub fn locked(&self) -> String {
-        let keys: Vec<String> = (0..self.sql.target.scope.len()).map(|i| format!("w.k{i}")).collect();
-        self.locking(&keys.join(", "))
+    /// All rows of these scopes, whoever holds them: their number.
+    pub fn count(&self, scopes: Scopes<'_>) -> String {
+        self.rows(scopes, "COUNT(*)")
     }
 
-    fn locking(&self, what: &str) -> String {
-        format!(
-            "SELECT {what} FROM {} AS w STRAIGHT_JOIN {} AS t FORCE INDEX (PRIMARY) ON {} WHERE w.ok FOR UPDATE SKIP LOCKED",
-            self.staging,
-            self.sql.table(),
-            self.key_join()
-        )
+    /// The scope keys of what [`Apply::lock`] locks.
+    pub fn locked(&self, scopes: Scopes<'_>) -> String {
+        self.rows(scopes, &self.sql.present().0.join(", ")) + " FOR UPDATE SKIP LOCKED"
+    }
+
+    fn rows(&self, scopes: Scopes<'_>, what: &str) -> String {
+        let (columns, from) = self.sql.present();
+        format!("SELECT {what} FROM {from} WHERE {}", scopes.condition(&columns))
     }
 
     /// Rows whose columns differ, brought to the staged values. The join's order and index are ours to say: whatever the

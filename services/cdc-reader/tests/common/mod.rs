@@ -94,6 +94,9 @@ impl Bus for Memory {
     async fn committed(&self, _: &str, _: &[&str]) -> Result<Vec<Vec<u64>>, BusError> {
         Err(BusError::Closed)
     }
+    async fn retention(&self, _: &str) -> Result<Option<Duration>, BusError> {
+        unreachable!("the reader asks for none")
+    }
     fn reaches_others(&self) -> bool {
         !self.alone.load(Relaxed)
     }
