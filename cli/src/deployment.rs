@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use bus::in_process::Limits;
 use bus::{Bus, InProcess, Topics};
-use mysql::control::{applied, lane, pass};
+use mysql::control::{applied, lane, pass, redrive};
 use mysql::{Database, Session};
 use plan::catalog::Catalog;
 use plan::checked::Checked;
@@ -255,6 +255,7 @@ async fn reincarnate(session: &mut Session, context: &Context) -> anyhow::Result
     let begun = async {
         session.begin().await?;
         lane::reincarnate(session, db, &context.source, incarnation, &topics, context.lanes).await?;
+        redrive::ask_again(session, db).await?;
         session.commit().await
     };
     begun.await.context("begin a new incarnation of the bus")

@@ -108,6 +108,33 @@ async fn a_row_that_the_application_holds_is_left_to_it() -> Result<()> {
     Ok(())
 }
 
+/// The mapper has taken the parked scope up again, and its mark goes with the process and its bus.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parked_scope_is_taken_up_again_after_a_kill() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "bad_forgotten").await?;
+    let d = &small.deployment;
+    small.sql("UPDATE users SET boss_id = 7 WHERE id = 2").await?;
+    let mut up = small.up().await?;
+    let held = Held::begin(&d.schemas.url, "SELECT id FROM users WHERE id = 2").await?;
+    small.sql("INSERT INTO users (id, email, minutes) VALUES (7, 'gus', 7)").await?;
+    let busy = "SELECT COUNT(*) FROM exceptions WHERE target_table = 'users' AND scope_key = '2' AND reason = 'busy' AND closed_at IS NULL";
+    until("the held row is parked", Duration::from_secs(20), || async {
+        let count = small.control(busy).await.map_err(|e| e.to_string())?;
+        if count == "1" { Ok(()) } else { Err(count) }
+    })
+    .await?;
+    support::kill(&mut up).await?;
+    small.control("DELETE FROM redrive").await?;
+    held.end().await?;
+    let mut up = small.up().await?;
+    d.yes(&["wait", "--timeout", "30s"]).await?;
+    assert_eq!(small.control(busy).await?, "0");
+    d.yes(&["verify", "--once"]).await?;
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shadow_row_that_somebody_holds_keeps_nobody_waiting() -> Result<()> {
     let server = Mariadb::shared().await?;

@@ -80,3 +80,40 @@ async fn the_system_administrator_goes_while_it_runs() -> Result<()> {
     assert_eq!(support::terminate(&mut up).await?, Some(0));
     Ok(())
 }
+
+/// An id whose bytes another has is given others, and that is written down before: also if we die in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collision_is_recorded_before_the_id_is_given() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "bad_collision").await?;
+    let d = &small.deployment;
+    let mut up = small.up().await?;
+    small.sql("INSERT INTO users (id, email) VALUES (9, 'zoe')").await?;
+    small.applied(&mut up).await?;
+    let own = small.sql("SELECT HEX(uuid_binary) FROM users_id_map WHERE legacy_id = 9").await?;
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+
+    // Somebody else has the bytes of 9, and the server refuses any others for it: that is where we die.
+    small
+        .sql(&format!(
+            "DELETE FROM users WHERE id = 9; UPDATE users_id_map SET legacy_id = 1000 WHERE legacy_id = 9;
+             ALTER TABLE users_id_map ADD CONSTRAINT no_other CHECK (legacy_id <> 9 OR uuid_binary = x'{own}')"
+        ))
+        .await?;
+    let up = d.start(&["up"])?;
+    small.sql("INSERT INTO users (id, email) VALUES (9, 'zoe')").await?;
+    let ended = up.wait_with_output().await?;
+    assert!(!ended.status.success(), "the id-mapper cannot go on");
+    let recorded = "SELECT CONCAT(HEX(wanted), ' ', HEX(given)) FROM id_collision WHERE entity = 'users' AND legacy_id = '9'";
+    let told = small.control(recorded).await?;
+    assert!(told.starts_with(&own) && !told.ends_with(&own), "{told}");
+
+    small.sql("ALTER TABLE users_id_map DROP CONSTRAINT no_other").await?;
+    let mut up = small.up().await?;
+    small.applied(&mut up).await?;
+    let given = small.sql("SELECT HEX(uuid_binary) FROM users_id_map WHERE legacy_id = 9").await?;
+    assert_eq!(told, format!("{own} {given}"));
+    assert_eq!(small.control(recorded).await?, told);
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}

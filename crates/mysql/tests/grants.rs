@@ -185,10 +185,9 @@ async fn services_can_work(world: &World) {
             must(&mut writer, Role::Writer, &statement).await;
         }
         writer.begin().await.unwrap();
-        let mut statements = vec![staging.empty(), staging.fill(all), staging.problems(), staging.keys()];
+        let mut statements: Vec<String> = apply.lock(all).into_iter().collect();
+        statements.extend([staging.empty(), staging.fill(all), staging.problems(), staging.keys()]);
         statements.extend(apply.missing_in_lists(all));
-        statements.push(apply.count(all));
-        statements.extend(apply.lock(all));
         statements.extend([apply.update(), apply.insert(), apply.extras(all)].into_iter().flatten());
         if target.kind == TargetKind::Shadow {
             statements.push(apply.delete(&keys));

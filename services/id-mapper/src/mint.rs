@@ -5,10 +5,9 @@
 //! Two minters may derive different bytes for one id (another salt, another namespace by mistake): only the table decides.
 //! The insert meets one of the map's two unique keys and then changes nothing (`legacy_id = legacy_id`), so what stands
 //! wins, and an entry is never changed (P8). A *new* statement then reads which ids are still missing: their bytes belong
-//! to another id. These get a salted derivation, and the collision is recorded. Nothing here is IGNOREd: a value that does
-//! not fit the map is an error.
-
-use std::collections::HashMap;
+//! to another id. These get a salted derivation, and the collision is recorded *before*: an id that has bytes other than its
+//! own is never without its record, wherever a crash comes. Nothing here is IGNOREd: a value that does not fit the map is an
+//! error.
 
 use change::{Cell, Key};
 use ids::Namespace;
@@ -47,6 +46,9 @@ pub async fn mint(
     change::distinct(&mut missing);
     let mut minted = Minted { ids: missing.len() as u64, collisions: 0 };
     for salt in 0..SALTS {
+        if salt > 0 {
+            record(session, db, &entity.table, namespace, &missing, salt).await.map_err(failed)?;
+        }
         for some in missing.chunks(ROWS) {
             let rows: Vec<(Cell, [u8; 16])> = some
                 .iter()
@@ -59,9 +61,7 @@ pub async fn mint(
             left.extend(without_entry(session, &sql, entity, some).await.map_err(failed)?);
         }
         if salt > 0 {
-            let resolved: Vec<&Cell> = missing.iter().filter(|id| !left.contains(id)).collect();
-            record(session, db, &sql, entity, namespace, &resolved).await.map_err(failed)?;
-            minted.collisions += resolved.len() as u64;
+            minted.collisions += missing.len().saturating_sub(left.len()) as u64;
         }
         if left.is_empty() {
             return Ok(minted);
@@ -129,31 +129,28 @@ async fn without_entry(
     rows.iter().map(|r| r.cell(0, &entity.key)).collect()
 }
 
-/// Writes down which ids could not have their own bytes.
+/// Writes down which ids cannot have their own bytes, and what they are about to get.
 async fn record(
     session: &mut Session,
     db: &Database,
-    sql: &IdentitySql<'_>,
-    entity: &Entity,
+    entity: &str,
     namespace: &Namespace,
-    resolved: &[&Cell],
+    ids: &[Cell],
+    salt: usize,
 ) -> Result<(), DbError> {
-    if resolved.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<Cell> = resolved.iter().map(|id| (*id).clone()).collect();
-    let given: HashMap<Vec<u8>, Vec<u8>> = entries(session, sql, &ids).await?.into_iter().collect();
-    for id in &ids {
-        let Some(uuid) = given.get(id.to_string().as_bytes()) else { continue };
-        let Some(wanted) = candidate(namespace, id, 0) else { continue };
+    for id in ids {
+        let (Some(wanted), Some(given)) = (candidate(namespace, id, 0), candidate(namespace, id, salt))
+        else {
+            continue;
+        };
         session
             .execute(&format!(
-                "INSERT INTO {} (entity, legacy_id, wanted, given, seen_at) VALUES ({}, {}, {}, {}, NOW(6)) ON DUPLICATE KEY UPDATE seen_at = seen_at",
+                "INSERT INTO {} (entity, legacy_id, wanted, given, seen_at) VALUES ({}, {}, {}, {}, NOW(6)) ON DUPLICATE KEY UPDATE given = VALUES(given)",
                 db.control_table("id_collision"),
-                quote::text(&entity.table),
+                quote::text(entity),
                 quote::text(&id.to_string()),
                 quote::bytes(wanted.as_bytes()),
-                quote::bytes(uuid),
+                quote::bytes(given.as_bytes()),
             ))
             .await?;
     }

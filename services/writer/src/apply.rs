@@ -14,9 +14,8 @@
 //! are of one snapshot, and everything after it compares and writes that staged copy. No later statement names a legacy
 //! table other than the written one, so no joined legacy row is ever locked.
 //!
-//! *The application's rows are locked last*, when all is computed: it never waits for our reading. What it commits between
-//! our snapshot and the lock has a mark of its own. And nobody writes a target's columns without its lane, so what we write
-//! is never older than what stands there.
+//! *The application's rows are locked before they are read.* Between a snapshot and a later lock the application may put
+//! another row under the same key, and a `fill` column would keep the value of the one that is gone (decision 16).
 //!
 //! *Report before NULL.* A NULL for a missing parent must not be committed by the transaction that first reports it: the
 //! parent could arrive, look for reports, find none (ours is not committed yet) and mark nothing. So the first attempt
@@ -27,7 +26,7 @@
 //! rows as they are, and orders a redrive through the id-mapper: whoever parks sees to it.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use change::Key;
 use mysql::control::exceptions::{self, Exception, Kind, Missing, Open};
@@ -54,9 +53,7 @@ pub struct Outcome {
     pub parked: u64,
     pub reported: u64,
     pub closed: u64,
-    /// When the first row of the application was locked; a shadow table has none.
-    pub locked: Option<Instant>,
-    /// From then, or else from the lanes' locks, to the end of the commit.
+    /// From the lanes' locks to the end of the commit: the time for which rows may have been locked.
     pub held: Duration,
 }
 
@@ -67,7 +64,7 @@ impl Outcome {
         self.parked += other.parked;
         self.reported += other.reported;
         self.closed += other.closed;
-        self.locked = self.locked.or(other.locked);
+        self.held += other.held;
     }
 }
 
@@ -81,12 +78,25 @@ pub async fn apply(
     if let Some(copy) = sql.plain_copy(scopes) {
         return plain(session, db, sql, scopes, &copy).await.map(Attempt::Done);
     }
-    let staging = sql.staging();
+    let (staging, texts) = (sql.staging(), sql.apply());
+    let locked = match texts.lock(scopes) {
+        Some(lock) => Some(keys(session, sql, &lock).await?),
+        None => None,
+    };
     let staged = session.execute(&staging.fill(scopes)).await?;
+
     let mut found = read_problems(session, sql).await?;
     read_lists(session, sql, scopes, &mut found).await?;
+    let busy = match locked {
+        // Every locked row is staged, so equal numbers mean equal sets.
+        Some(locked) if locked.len() as u64 != staged => busy(session, sql, &locked).await?,
+        _ => Vec::new(),
+    };
     let open = open_exceptions(session, db, sql, scopes).await?;
     let folds = sql.target.folds();
+    let is_busy = |scope: &Key| !busy.is_empty() && busy.contains(scope);
+    // A busy scope is not computed now: what is said of it stays as it is.
+    found.exceptions.retain(|e| !is_busy(&e.scope));
     let unheard: Vec<Exception> = found
         .exceptions
         .iter()
@@ -97,9 +107,6 @@ pub async fn apply(
         return Ok(Attempt::ReportFirst(unheard));
     }
 
-    let (locked, busy) = lock(session, sql, scopes).await?;
-    // A busy scope is not written now: what is said of it stays as it is.
-    found.exceptions.retain(|e| !busy.contains(&e.scope));
     let mut aside = found.parked();
     aside.extend(busy.iter().cloned());
     if !aside.is_empty() {
@@ -118,7 +125,6 @@ pub async fn apply(
         parked: aside.len() as u64,
         reported,
         closed,
-        locked,
         held: Duration::ZERO,
     }))
 }
@@ -234,27 +240,11 @@ async fn keys(session: &mut Session, sql: &TargetSql<'_>, query: &str) -> Result
     session.rows(query).await?.iter().map(|r| scope_of(r, sql)).collect()
 }
 
-/// Locks the application's rows, as late as can be: from here to the commit it has to wait for them. Gives the time, and
-/// the scopes whose rows the application itself holds.
-async fn lock(
-    session: &mut Session,
-    sql: &TargetSql<'_>,
-    scopes: Scopes<'_>,
-) -> Result<(Option<Instant>, Vec<Key>), DbError> {
-    let apply = sql.apply();
-    let Some(lock) = apply.lock(scopes) else { return Ok((None, Vec::new())) };
-    let began = Instant::now();
-    let locked = count(session, &lock).await?;
-    // What we have locked cannot go, so where all that can be seen is as much, all of it is ours: the update waits for
-    // nobody. (The staged rows are no measure: one of them may have gone, and another come.)
-    if count(session, &apply.count(scopes)).await? == locked {
-        return Ok((Some(began), Vec::new()));
-    }
-    let locked = keys(session, sql, &apply.locked(scopes)).await?;
+/// Scopes that were staged but not locked: the application holds them.
+async fn busy(session: &mut Session, sql: &TargetSql<'_>, locked: &[Key]) -> Result<Vec<Key>, DbError> {
     let locked: HashSet<String> = locked.iter().map(Key::text).collect();
-    let mut busy = keys(session, sql, &sql.staging().keys()).await?;
-    busy.retain(|k| !locked.contains(&k.text()));
-    Ok((Some(began), busy))
+    let staged = keys(session, sql, &sql.staging().keys()).await?;
+    Ok(staged.into_iter().filter(|k| !locked.contains(&k.text())).collect())
 }
 
 async fn read_problems(session: &mut Session, sql: &TargetSql<'_>) -> Result<Problems, DbError> {

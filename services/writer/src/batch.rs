@@ -113,7 +113,7 @@ async fn attempt(
                 mysql::control::pass::count(session, db, pass.id, outcome.scanned, outcome.changed).await?;
             }
             session.commit().await?;
-            outcome.held = outcome.locked.unwrap_or(began).elapsed();
+            outcome.held = began.elapsed();
             Ok(Tried::Applied(outcome))
         }
     }

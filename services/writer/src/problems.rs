@@ -30,11 +30,8 @@ pub const MISSING_PARENT: &str = "missing_parent";
 pub const DOES_NOT_FIT: &str = "does_not_fit";
 pub const NO_MATCH: &str = "no_match";
 pub const SEVERAL: &str = "several";
-pub const ID_MISSING: &str = "id_missing";
 pub const PARAMETER_MISSING: &str = "parameter_missing";
-pub const BUSY: &str = "busy";
-/// Another row has the value of a unique key. It may be about to give it up: the mapper marks the scope again and again.
-pub use mysql::control::exceptions::DUPLICATE;
+pub use mysql::control::exceptions::{BUSY, DUPLICATE, ID_MISSING};
 pub const ROW_ERROR: &str = "row_error";
 
 impl Problems {

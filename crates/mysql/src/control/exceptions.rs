@@ -248,6 +248,10 @@ pub async fn waiting_for(
 
 /// The reason of scopes that are parked because another row of the target has the value of a unique key.
 pub const DUPLICATE: &str = "duplicate";
+/// The row is locked by somebody else.
+pub const BUSY: &str = "busy";
+/// A parent exists and has no entry in its map yet.
+pub const ID_MISSING: &str = "id_missing";
 
 /// Some scopes that are parked for this reason, in order, from behind an id: (id, target, scope).
 pub async fn parked(

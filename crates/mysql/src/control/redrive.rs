@@ -4,6 +4,7 @@
 use change::Key;
 use plan::quote;
 
+use super::exceptions::{BUSY, ID_MISSING};
 use super::{key_from_json, key_to_json};
 use crate::{Database, DbError, Session};
 
@@ -45,6 +46,21 @@ pub async fn ask(
             .await?;
     }
     Ok(())
+}
+
+/// Asks once more for every parked scope that time alone can heal: marks that were taken already may have gone with the
+/// bus that they were on.
+pub async fn ask_again(session: &mut Session, db: &Database) -> Result<(), DbError> {
+    session
+        .execute(&format!(
+            "INSERT INTO {} (target, scope, reason, due_at) SELECT DISTINCT target_table, scope, reason, NOW(6) FROM {} WHERE closed_at IS NULL AND kind = 'parked' AND reason IN ({}, {})",
+            db.control_table("redrive"),
+            db.control_table("exceptions"),
+            quote::text(BUSY),
+            quote::text(ID_MISSING),
+        ))
+        .await
+        .map(drop)
 }
 
 /// Takes up to `limit` due entries for as long as the transaction lasts; other mappers pass over them.

@@ -50,26 +50,18 @@ impl Apply<'_> {
         keys.map(|k| format!("t.{}", quote::ident(&k.name))).collect::<Vec<_>>().join(", ")
     }
 
-    /// Locks the rows of these scopes that nobody else holds, and counts them. Parallel columns only: there the row is the
-    /// application's, so it is never waited for.
+    /// Locks the target rows that nobody else holds and returns their scope keys. Parallel columns only: there the row
+    /// is the application's, so it is never waited for.
     pub fn lock(&self, scopes: Scopes<'_>) -> Option<String> {
-        (self.sql.target.kind == TargetKind::Parallel)
-            .then(|| self.rows(scopes, "COUNT(*)") + " FOR UPDATE SKIP LOCKED")
-    }
-
-    /// All rows of these scopes, whoever holds them: their number.
-    pub fn count(&self, scopes: Scopes<'_>) -> String {
-        self.rows(scopes, "COUNT(*)")
-    }
-
-    /// The scope keys of what [`Apply::lock`] locks.
-    pub fn locked(&self, scopes: Scopes<'_>) -> String {
-        self.rows(scopes, &self.sql.present().0.join(", ")) + " FOR UPDATE SKIP LOCKED"
-    }
-
-    fn rows(&self, scopes: Scopes<'_>, what: &str) -> String {
+        if self.sql.target.kind == TargetKind::Shadow {
+            return None;
+        }
         let (columns, from) = self.sql.present();
-        format!("SELECT {what} FROM {from} WHERE {}", scopes.condition(&columns))
+        Some(format!(
+            "SELECT {} FROM {from} WHERE {} FOR UPDATE SKIP LOCKED",
+            columns.join(", "),
+            scopes.condition(&columns)
+        ))
     }
 
     /// Rows whose columns differ, brought to the staged values. The join's order and index are ours to say: whatever the

@@ -95,10 +95,10 @@ impl Staging<'_> {
         )
     }
 
-    /// The scope keys that have a row to be written.
+    /// The scope keys that have a row.
     pub fn keys(&self) -> String {
         let keys: Vec<String> = (0..self.sql.target.scope.len()).map(|i| format!("k{i}")).collect();
-        format!("SELECT DISTINCT {} FROM {} WHERE ok", keys.join(", "), self.name)
+        format!("SELECT DISTINCT {} FROM {}", keys.join(", "), self.name)
     }
 
     /// Takes scopes out again: they stay as they are.
