@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use support::{Deployment, phase2};
 use testkit::churn::{Churn, ChurnOptions};
 use testkit::oracle::{self, MapSnapshot, Options};
@@ -13,11 +13,31 @@ use testkit::servers::Mariadb;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_process_goes_on_where_it_was_proved_to_be() -> Result<()> {
+    survives(21).await
+}
+
+/// What goes wrong once in twenty times shows here: `CROSSFADE_RUNS` times (20), with the seeds from `CROSSFADE_SEED` (1) on.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "some minutes: `make test-faults`"]
+async fn with_many_seeds() -> Result<()> {
+    let number = |name: &str, default: u64| match std::env::var(name) {
+        Ok(text) => text.parse().with_context(|| format!("{name}: `{text}` is not a number")),
+        Err(_) => Ok(default),
+    };
+    let (first, runs) = (number("CROSSFADE_SEED", 1)?, number("CROSSFADE_RUNS", 20)?);
+    for seed in first..first + runs {
+        survives(seed).await.with_context(|| format!("with CROSSFADE_SEED={seed}"))?;
+        println!("seed {seed}: nothing lost, nothing wrong");
+    }
+    Ok(())
+}
+
+async fn survives(seed: u64) -> Result<()> {
     let server = Mariadb::shared().await?;
     let schemas = server.schemas("restart").await?;
-    sample::load(&schemas.url, 0.03, 21).await?;
+    sample::load(&schemas.url, 0.03, seed).await?;
     let deployment = Deployment::new(schemas.clone(), phase2());
-    let options = ChurnOptions { sessions: 4, rate: 120.0, seed: 21, ..Default::default() };
+    let options = ChurnOptions { sessions: 4, rate: 120.0, seed, ..Default::default() };
     let churn = Churn::start(&schemas.url, options).await?;
     let mut maps = None;
     // The first kill falls into the backfill, the others into the stream.

@@ -122,7 +122,7 @@ async fn a_topic_tells_how_long_it_keeps_records() {
         let topic = rig.created(name, 1).await;
         assert_eq!(rig.bus().retention(&topic).await.unwrap(), expected, "{name}");
     }
-    let error = Broker::new(server, "retention", "").bus().retention("no such topic").await.unwrap_err();
+    let error = Broker::new(server, "retention", "").bus().retention("retention.none").await.unwrap_err();
     assert!(matches!(error, bus::BusError::NoTopic(_)), "{error}");
 }
 

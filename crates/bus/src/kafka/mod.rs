@@ -239,6 +239,7 @@ impl Bus for Kafka {
     }
 
     async fn retention(&self, topic: &str) -> Result<Option<Duration>, BusError> {
+        self.partitions(topic).await?;
         let failed = |error: &KafkaError| failure::topic("ask for a topic's settings", topic, error);
         let admin = self.admin().map_err(|error| failed(&error))?;
         let options = AdminOptions::new().request_timeout(Some(CREATION_PATIENCE));

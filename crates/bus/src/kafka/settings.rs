@@ -22,6 +22,7 @@ const QUEUE_KBYTES: usize = 16_384;
 const OURS: &[&str] = &[
     "acks",
     "allow.auto.create.topics",
+    "auto.commit.interval.ms",
     "auto.offset.reset",
     "bootstrap.servers",
     "delivery.timeout.ms",
