@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mysql::control::{applied, pass};
+use mysql::control::{applied, exceptions, pass};
 use mysql::{Database, DbError, Session};
 use serde::Serialize;
 
@@ -104,7 +104,7 @@ async fn blocked(
             asked.insert(time).clone()
         }
     };
-    let condition = format!("kind = 'parked' AND reason IN ('busy', 'id_missing') AND since <= '{since}'");
+    let condition = format!("{} AND since <= '{since}'", exceptions::RETURNING);
     let returning = count(session, db, &condition).await?;
     if returning > 0 {
         return Ok(Some(format!("{returning} scopes that the application holds or that wait for an id")));

@@ -63,23 +63,30 @@ async fn application(url: String, stop: CancellationToken) -> Result<Duration> {
     Ok(longest)
 }
 
+/// The scope of user 2 can be marked by somebody else's row.
+const BOSS_TO_COME: &str = "UPDATE users SET boss_id = 7 WHERE id = 2";
+const BUSY: &str = "SELECT COUNT(*) FROM exceptions WHERE target_table = 'users' AND scope_key = '2' AND reason = 'busy' AND closed_at IS NULL";
+
+/// Holds the row of user 2 while his boss comes, and waits until its scope is parked.
+async fn parked(small: &Small<'_>) -> Result<Held> {
+    let held = Held::begin(&small.deployment.schemas.url, "SELECT id FROM users WHERE id = 2").await?;
+    small.sql("INSERT INTO users (id, email, minutes) VALUES (7, 'gus', 7)").await?;
+    until("the held row is parked", Duration::from_secs(20), || async {
+        let count = small.control(BUSY).await.map_err(|e| e.to_string())?;
+        if count == "1" { Ok(()) } else { Err(count) }
+    })
+    .await?;
+    Ok(held)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_the_application_holds_is_left_to_it() -> Result<()> {
     let server = Mariadb::shared().await?;
     let small = Small::new(server, "bad_held").await?;
     let d = &small.deployment;
-    // Its scope is marked by somebody else's row: the boss who is yet to come.
-    small.sql("UPDATE users SET boss_id = 7 WHERE id = 2").await?;
+    small.sql(BOSS_TO_COME).await?;
     let mut up = small.up().await?;
-    let held = Held::begin(&d.schemas.url, "SELECT id FROM users WHERE id = 2").await?;
-
-    small.sql("INSERT INTO users (id, email, minutes) VALUES (7, 'gus', 7)").await?;
-    let busy = "SELECT COUNT(*) FROM exceptions WHERE target_table = 'users' AND scope_key = '2' AND reason = 'busy' AND closed_at IS NULL";
-    until("the held row is parked", Duration::from_secs(20), || async {
-        let count = small.control(busy).await.map_err(|e| e.to_string())?;
-        if count == "1" { Ok(()) } else { Err(count) }
-    })
-    .await?;
+    let held = parked(&small).await?;
     // All else goes on: the stream, and a backfill that meets the row, too.
     small.sql("UPDATE users SET minutes = 70 WHERE id = 7").await?;
     until("another row of the table", Duration::from_secs(20), || async {
@@ -102,7 +109,7 @@ async fn a_row_that_the_application_holds_is_left_to_it() -> Result<()> {
     d.yes(&["wait", "--timeout", "30s"]).await?;
     let sql = "SELECT u.boss_uuid = m.uuid_binary FROM users u JOIN users_id_map m ON m.legacy_id = 7 WHERE u.id = 2";
     assert_eq!(small.sql(sql).await?, "1");
-    assert_eq!(small.control(busy).await?, "0");
+    assert_eq!(small.control(BUSY).await?, "0");
     d.yes(&["verify", "--once"]).await?;
     assert_eq!(support::terminate(&mut up).await?, Some(0));
     Ok(())
@@ -114,22 +121,15 @@ async fn a_parked_scope_is_taken_up_again_after_a_kill() -> Result<()> {
     let server = Mariadb::shared().await?;
     let small = Small::new(server, "bad_forgotten").await?;
     let d = &small.deployment;
-    small.sql("UPDATE users SET boss_id = 7 WHERE id = 2").await?;
+    small.sql(BOSS_TO_COME).await?;
     let mut up = small.up().await?;
-    let held = Held::begin(&d.schemas.url, "SELECT id FROM users WHERE id = 2").await?;
-    small.sql("INSERT INTO users (id, email, minutes) VALUES (7, 'gus', 7)").await?;
-    let busy = "SELECT COUNT(*) FROM exceptions WHERE target_table = 'users' AND scope_key = '2' AND reason = 'busy' AND closed_at IS NULL";
-    until("the held row is parked", Duration::from_secs(20), || async {
-        let count = small.control(busy).await.map_err(|e| e.to_string())?;
-        if count == "1" { Ok(()) } else { Err(count) }
-    })
-    .await?;
+    let held = parked(&small).await?;
     support::kill(&mut up).await?;
     small.control("DELETE FROM redrive").await?;
     held.end().await?;
     let mut up = small.up().await?;
     d.yes(&["wait", "--timeout", "30s"]).await?;
-    assert_eq!(small.control(busy).await?, "0");
+    assert_eq!(small.control(BUSY).await?, "0");
     d.yes(&["verify", "--once"]).await?;
     assert_eq!(support::terminate(&mut up).await?, Some(0));
     Ok(())

@@ -19,15 +19,11 @@ pub fn pauses() -> impl Iterator<Item = Duration> + Send {
 /// What stands in these topics now.
 pub async fn ends(bus: &dyn Bus, topics: &[String]) -> Result<Ends, BusError> {
     let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-    let ends = bus.ends(&names).await?;
-    let of_topic = |(topic, ends): (&String, Vec<u64>)| {
-        let topic = topic.clone();
-        ends.into_iter()
-            .zip(0..)
-            .map(move |(end, partition)| (topic.clone(), partition, end))
-            .collect::<Vec<_>>()
-    };
-    Ok(topics.iter().zip(ends).flat_map(of_topic).collect())
+    let mut all = Vec::new();
+    for (topic, ends) in topics.iter().zip(bus.ends(&names).await?) {
+        all.extend(ends.into_iter().zip(0..).map(|(end, partition)| (topic.clone(), partition, end)));
+    }
+    Ok(all)
 }
 
 /// Waits until the group has committed all that stands in the topics now.

@@ -7,7 +7,8 @@ use mysql::{DbError, Session};
 use plan::checked::Entity;
 use plan::sql::{IdentitySql, Scopes, TargetSql};
 
-/// Legacy ids by entity, perhaps more than once. Only ids whose row exists: a parent that is gone gets no entry because of a reference.
+/// Legacy ids by entity, perhaps more than once. Only ids whose row exists: a parent that is gone gets no entry because of
+/// a reference.
 pub type Needs = BTreeMap<String, Vec<Cell>>;
 
 /// What the plan's references of these scopes lack.

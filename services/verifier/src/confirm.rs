@@ -93,9 +93,10 @@ pub async fn returned(
 ) -> Result<(), mysql::DbError> {
     let began = Instant::now();
     let sql = format!(
-        "SELECT COUNT(*) FROM {} WHERE target_table = {} AND closed_at IS NULL AND kind = 'parked' AND reason IN ('busy', 'id_missing')",
+        "SELECT COUNT(*) FROM {} WHERE target_table = {} AND closed_at IS NULL AND {}",
         db.control_table("exceptions"),
-        quote::text(target)
+        quote::text(target),
+        exceptions::RETURNING
     );
     while began.elapsed() < patience {
         let left = session.row(&sql).await?.map(|r| r.u64(0)).transpose()?.flatten();

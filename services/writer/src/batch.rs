@@ -85,7 +85,7 @@ async fn attempt(
     careful: bool,
 ) -> Result<Tried, DbError> {
     let (db, session) = (&context.database, &mut worker.session);
-    if sql.plain_copy(scopes).is_none() {
+    if !sql.is_plain_copy() {
         session.execute(&sql.staging().clear()).await?;
     }
     session.begin().await?;

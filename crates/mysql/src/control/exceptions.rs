@@ -252,6 +252,8 @@ pub const DUPLICATE: &str = "duplicate";
 pub const BUSY: &str = "busy";
 /// A parent exists and has no entry in its map yet.
 pub const ID_MISSING: &str = "id_missing";
+/// The condition of scopes that are parked and that time alone can heal.
+pub const RETURNING: &str = "kind = 'parked' AND reason IN ('busy', 'id_missing')";
 
 /// Some scopes that are parked for this reason, in order, from behind an id: (id, target, scope).
 pub async fn parked(

@@ -4,7 +4,7 @@
 use change::Key;
 use plan::quote;
 
-use super::exceptions::{BUSY, ID_MISSING};
+use super::exceptions::RETURNING;
 use super::{key_from_json, key_to_json};
 use crate::{Database, DbError, Session};
 
@@ -53,11 +53,9 @@ pub async fn ask(
 pub async fn ask_again(session: &mut Session, db: &Database) -> Result<(), DbError> {
     session
         .execute(&format!(
-            "INSERT INTO {} (target, scope, reason, due_at) SELECT DISTINCT target_table, scope, reason, NOW(6) FROM {} WHERE closed_at IS NULL AND kind = 'parked' AND reason IN ({}, {})",
+            "INSERT INTO {} (target, scope, reason, due_at) SELECT DISTINCT target_table, scope, reason, NOW(6) FROM {} WHERE closed_at IS NULL AND {RETURNING}",
             db.control_table("redrive"),
             db.control_table("exceptions"),
-            quote::text(BUSY),
-            quote::text(ID_MISSING),
         ))
         .await
         .map(drop)

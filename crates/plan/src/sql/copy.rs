@@ -21,20 +21,25 @@ pub struct PlainCopy {
 }
 
 impl TargetSql<'_> {
-    /// `None`: there is something to be said about single values (a reference, a guard), or an upsert could meet another
+    /// Not if there is something to be said about single values (a reference, a guard), nor if an upsert could meet another
     /// unique key than the primary one and change a row of another scope.
-    pub fn plain_copy(&self, scopes: Scopes<'_>) -> Option<PlainCopy> {
+    pub fn is_plain_copy(&self) -> bool {
         let target = self.target;
-        let plain = target.kind == TargetKind::Shadow
+        target.kind == TargetKind::Shadow
             && target.only_primary_key_is_unique
             && target.expect.is_none()
             && target.lists.is_empty()
             && target.scope.iter().all(|s| s.through.is_none())
             && target.columns.iter().all(|c| c.policy == Policy::Sync && c.fallback.is_none())
-            && self.flagged().is_empty();
-        if !plain {
+            && self.flagged().is_empty()
+    }
+
+    /// `None`: it is none, see [`TargetSql::is_plain_copy`].
+    pub fn plain_copy(&self, scopes: Scopes<'_>) -> Option<PlainCopy> {
+        if !self.is_plain_copy() {
             return None;
         }
+        let target = self.target;
         let table = self.table();
         let names: Vec<String> = target.columns.iter().map(|c| quote::ident(&c.column.name)).collect();
         let values = |only: &dyn Fn(&str) -> bool| {
