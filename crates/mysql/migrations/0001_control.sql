@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS lane (
   topic        VARCHAR(249) NOT NULL,
   next_offset  BIGINT UNSIGNED NOT NULL DEFAULT 0,
   mode         ENUM('write','compare') NOT NULL DEFAULT 'write',
+  walker       CHAR(36) CHARACTER SET ascii NULL,   -- whose chunks may write the target
   PRIMARY KEY (target, lane)
 );
 
@@ -81,17 +82,14 @@ CREATE TABLE IF NOT EXISTS redrive (
   KEY ix_redrive_due (due_at)
 );
 
--- A pass over all scopes of a target, in key order. `done_to` moves in the transaction of the chunk.
+-- A pass over all scopes of a target, in key order. All up to `done_to` is done; it moves in a chunk's transaction.
 CREATE TABLE IF NOT EXISTS pass (
   id          BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   target      VARCHAR(64) NOT NULL,
   kind        ENUM('ids','rows') NOT NULL,
-  segment     INT UNSIGNED NOT NULL DEFAULT 0,
   ordinal     INT UNSIGNED NOT NULL DEFAULT 0,   -- dependency order
   reason      VARCHAR(32) NOT NULL,
   state       ENUM('pending','running','done') NOT NULL DEFAULT 'pending',
-  low         JSON NULL,                    -- exclusive; NULL: from the beginning
-  high        JSON NULL,                    -- inclusive; NULL: to the end
   done_to     JSON NULL,
   estimate    BIGINT UNSIGNED NOT NULL DEFAULT 0,
   scanned     BIGINT UNSIGNED NOT NULL DEFAULT 0,

@@ -65,9 +65,13 @@ async fn one(
     } else {
         pass::all(&mut session, db, "state <> 'done' AND kind = 'ids'").await.map_err(failed)?
     };
-    let Some(mut pass) = open.into_iter().next() else {
+    let Some(first) = open.first() else {
         *held = Some(session);
         return Ok(false);
+    };
+    let Some(mut pass) = pass::start(&mut session, db, first.id).await.map_err(failed)? else {
+        *held = Some(session);
+        return Ok(true);
     };
     let mut size = 2000u64;
     while !stop.is_cancelled() {
@@ -132,10 +136,15 @@ async fn chunk(
         metrics.collisions.fetch_add(done.collisions, Relaxed);
     }
     metrics.minted.fetch_add(minted, Relaxed);
-    if !pass::advance(session, db, pass, high.as_ref()).await.map_err(failed)? {
+    let step = pass::Step {
+        done_to: high.as_ref().or(pass.done_to.as_ref()),
+        last: high.is_none(),
+        scanned: size.min(minted.max(1)),
+        changed: minted,
+    };
+    if !pass::advance(session, db, pass, &step).await.map_err(failed)? {
         return Ok(Chunk::Taken);
     }
-    pass::count(session, db, pass.id, size.min(minted.max(1)), minted).await.map_err(failed)?;
     if high.is_none() {
         tracing::info!(entity = %entity.table, "id pass done");
         return Ok(Chunk::Last);

@@ -1,7 +1,7 @@
 //! Wires the writer: one consumer, one worker per lane, and the runners of passes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{BusError, Event, Start};
@@ -65,7 +65,7 @@ pub async fn run(context: Context, stop: CancellationToken) -> Result<(), Writer
 pub async fn run_shared(shared: Arc<Shared>, stop: CancellationToken) -> Result<(), WriterError> {
     let stop = stop.child_token();
     let mut tasks: JoinSet<Result<(), WriterError>> = JoinSet::new();
-    let claimed: passes::Claimed = Arc::new(Mutex::default());
+    let walks = passes::Walks::default();
     let (reasons, throttled) = tokio::sync::watch::channel(Vec::new());
     let throttling = throttle::run(shared.context.clone(), reasons, stop.clone());
     tasks.spawn(async move {
@@ -73,7 +73,7 @@ pub async fn run_shared(shared: Arc<Shared>, stop: CancellationToken) -> Result<
         Ok(())
     });
     for _ in 0..RUNNERS {
-        tasks.spawn(passes::run(shared.clone(), claimed.clone(), throttled.clone(), stop.clone()));
+        tasks.spawn(passes::run(shared.clone(), walks.clone(), throttled.clone(), stop.clone()));
     }
     let ended = consume(&shared, &mut tasks, &stop).await;
     stop.cancel();

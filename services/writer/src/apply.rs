@@ -2,9 +2,9 @@
 //!
 //! # Why this is right
 //!
-//! The caller has taken the scopes' lanes in this transaction and holds them until it ends (P2). Every snapshot below is
-//! opened by a statement that starts later. All writers of a scope are ordered by its lane, and each reads after it got the
-//! lane, so along a lane snapshots only grow: an older view can never overwrite a younger one, whoever writes and however
+//! The caller has taken the scopes' lanes in this transaction and holds them until it ends (P2); chunks share them among
+//! each other, never a scope (`walk`). Every snapshot below is opened by a statement that starts later. All writers of a
+//! scope are ordered by its lane, and each reads after it got the lane, so along a lane snapshots only grow: an older view can never overwrite a younger one, whoever writes and however
 //! often a mark is repeated.
 //!
 //! A change that commits after our snapshot has a mark of its own, which is applied after us. A change that commits before

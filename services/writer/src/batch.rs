@@ -1,4 +1,4 @@
-//! One batch of one lane: a transaction that moves the lane's offset and the rows together (P3).
+//! One batch of one lane, or one chunk: a transaction that moves the offset, or the pass, and the rows together (P3).
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,14 @@ use service::Context;
 use crate::apply::{self, Attempt, Outcome};
 use crate::problems;
 use crate::sessions::{LOCK_WAIT, Worker, wait_for_locks};
+use crate::walk::Walk;
 
 /// How the lane is taken, and what moves with it.
 pub enum Claim<'a> {
     /// A lane's records up to `new`.
     Lane { lane: u32, topic: &'a str, old: u64, new: u64 },
-    /// A chunk of a pass: all lanes.
-    Chunk { pass: &'a mysql::control::pass::Pass, to: Option<&'a Key> },
+    /// A range of a walk, by its number: all lanes, shared.
+    Chunk { walk: &'a Walk, number: u64 },
 }
 
 pub enum Applied {
@@ -109,17 +110,21 @@ async fn attempt(
     match applied {
         Attempt::ReportFirst(reports) => Ok(Tried::Report(reports)),
         Attempt::Done(mut outcome) => {
-            if let Claim::Chunk { pass, .. } = claim {
-                mysql::control::pass::count(session, db, pass.id, outcome.scanned, outcome.changed).await?;
+            match claim {
+                Claim::Lane { .. } => session.commit().await?,
+                Claim::Chunk { walk, number } => {
+                    if !walk.settle(session, db, *number, &outcome).await? {
+                        return Ok(Tried::Fenced);
+                    }
+                }
             }
-            session.commit().await?;
             outcome.held = began.elapsed();
             Ok(Tried::Applied(outcome))
         }
     }
 }
 
-/// Takes the claim's lanes; `advance` also moves the offset or the pass.
+/// Takes the claim's lanes; `advance` also moves the offset. A pass moves at the end of its chunk: [`Walk::settle`].
 async fn take(
     context: &Context,
     session: &mut mysql::Session,
@@ -133,17 +138,11 @@ async fn take(
             let new = if advance { *new } else { *old };
             lane::advance(session, db, target, *lane, topic, *old, new).await
         }
-        Claim::Chunk { pass, to } => {
-            lane::lock_all(session, db, target).await?;
-            if !advance {
-                return Ok(true);
-            }
-            mysql::control::pass::advance(session, db, pass, *to).await
-        }
+        Claim::Chunk { walk, .. } => lane::share(session, db, target, walk.walker()).await,
     }
 }
 
-/// Commits reports alone, under the lane but without moving anything. `false`: fenced.
+/// Commits reports alone, under the lanes but without moving anything. `false`: fenced.
 async fn commit_reports(
     context: &Context,
     worker: &mut Worker,

@@ -1,17 +1,18 @@
-//! One chunk of a pass (C6): all lanes of the target, a key range, and the pass's place, in one transaction.
+//! One chunk of a walk (C6): all lanes of the target, a key range, and the pass's place, in one transaction.
 
 use std::time::Duration;
 
 use change::Key;
-use mysql::control::pass::{self, Pass};
+use mysql::control::pass;
 use mysql::{DbError, Session};
 use plan::checked::TargetKind;
-use plan::sql::{Range, ScopeTable, Scopes, TargetSql};
+use plan::sql::{ScopeTable, Scopes, TargetSql};
 use service::Context;
 
 use crate::apply::Outcome;
 use crate::batch::{Applied, Claim, process};
 use crate::sessions::Worker;
+use crate::walk::Walk;
 
 /// How many scopes the next chunk takes: follows the time that the last one took.
 #[derive(Clone, Copy, Debug)]
@@ -55,36 +56,22 @@ pub async fn boundary(
     Ok(Some(Key(cells.collect::<Result<_, _>>()?)))
 }
 
-/// What a chunk came to.
-pub enum Chunk {
-    Done {
-        outcome: Outcome,
-        last: bool,
-    },
-    /// Another worker runs this pass: read it again.
-    Taken,
-}
-
+/// Runs the next chunk of a walk; `None`: it is over.
 pub async fn run(
     context: &Context,
     worker: &mut Worker,
     sql: &TargetSql<'_>,
-    pass: &mut Pass,
-    size: u64,
-) -> Result<Chunk, DbError> {
-    let table = sql.scope_table();
-    let high =
-        boundary(&mut worker.session, &context.plan.schema, &table, pass.done_to.as_ref(), size).await?;
-    let range = Range { low: pass.done_to.clone(), high: high.clone() };
-    let claim = Claim::Chunk { pass, to: high.as_ref() };
+    walk: &Walk,
+) -> Result<Option<Outcome>, DbError> {
+    let Some((range, number)) = walk.next(&context.plan.schema, &sql.scope_table()).await? else {
+        return Ok(None);
+    };
+    let claim = Claim::Chunk { walk, number };
     match process(context, worker, sql, Scopes::Range(&range), &claim).await? {
-        Applied::Fenced => Ok(Chunk::Taken),
-        Applied::Done(outcome) => {
-            pass.scanned += outcome.scanned;
-            pass.changed += outcome.changed;
-            let last = high.is_none();
-            pass.done_to = high.or(pass.done_to.take());
-            Ok(Chunk::Done { outcome, last })
+        Applied::Done(outcome) => Ok(Some(outcome)),
+        Applied::Fenced => {
+            walk.end();
+            Ok(None)
         }
     }
 }
@@ -94,7 +81,7 @@ pub async fn open_passes(
     session: &mut Session,
     context: &Context,
     kind: pass::Kind,
-) -> Result<Vec<Pass>, DbError> {
+) -> Result<Vec<pass::Pass>, DbError> {
     pass::all(session, &context.database, &format!("state <> 'done' AND kind = '{}'", kind.name())).await
 }
 

@@ -12,6 +12,7 @@ pub mod problems;
 pub mod schedule;
 pub mod sessions;
 pub mod throttle;
+pub mod walk;
 
 pub use app::run;
 pub use error::WriterError;

@@ -1,41 +1,45 @@
 //! Runs the passes that were ordered: the backfill, a full pass of a batch target, the answer to TRUNCATE.
 //!
 //! Passes are rows of the control schema, so they survive restarts: a pass goes on from `done_to`. Row passes wait until
-//! every id pass is done and the reader has begun.
+//! every id pass is done and the reader has begun. A runner that finds no pass of its own lends the other one a hand.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use mysql::control::{applied, hold, pass};
 use mysql::{Class, DbError};
 use plan::sql::TargetSql;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::chunk::{self, Chunk, ChunkSize};
+use crate::chunk::{self, ChunkSize};
 use crate::error::WriterError;
 use crate::lane::Shared;
 use crate::throttle::{self, Reasons};
+use crate::walk::Walk;
 
 /// How often an idle runner looks for work.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long a runner lends a hand before it looks for a pass of its own again.
+const HELP: Duration = Duration::from_secs(2);
+/// Sessions that one walk may use.
+const HANDS: usize = 2;
 
-/// Passes that a runner of this process works on.
-pub type Claimed = Arc<Mutex<HashSet<u64>>>;
+/// The walks of this process.
+pub type Walks = Arc<Mutex<Vec<Arc<Walk>>>>;
 
 pub async fn run(
     shared: Arc<Shared>,
-    claimed: Claimed,
+    walks: Walks,
     mut throttled: Reasons,
     stop: CancellationToken,
 ) -> Result<(), WriterError> {
     while !stop.is_cancelled() {
-        match next(&shared, &claimed).await {
-            Ok(Some(pass)) => {
-                let id = pass.id;
-                let target = pass.target.clone();
-                let ended = walk(&shared, pass, &mut throttled, &stop).await;
-                claimed.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        match next(&shared, &walks).await {
+            Ok(Some((walk, until))) => {
+                let target = walk.target.clone();
+                let ended = lend(&shared, &walk, until, &mut throttled, &stop).await;
+                leave(&walks, walk).await;
                 match ended {
                     Ok(()) => continue,
                     Err(e) if e.is_transient() || e.class == Class::LockWait => {
@@ -45,7 +49,9 @@ pub async fn run(
                 }
             }
             Ok(None) => {}
-            Err(e) if e.is_transient() => tracing::warn!(error = %e, "cannot look for passes"),
+            Err(e) if e.is_transient() || e.class == Class::LockWait => {
+                tracing::warn!(error = %e, "cannot look for passes");
+            }
             Err(source) => return Err(WriterError::Pass { target: String::new(), source }),
         }
         tokio::select! {
@@ -56,52 +62,73 @@ pub async fn run(
     Ok(())
 }
 
-/// The first row pass that may run and that nobody here runs.
-async fn next(shared: &Shared, claimed: &Claimed) -> Result<Option<pass::Pass>, DbError> {
+/// A walk to work on, and until when: a new one, or that of another runner.
+async fn next(shared: &Shared, walks: &Walks) -> Result<Option<(Arc<Walk>, Option<Instant>)>, DbError> {
     let (context, db) = (&shared.context, &shared.context.database);
+    let mut walks = walks.lock().await;
     let mut loan = shared.sessions.take().await?;
     let session = &mut loan.worker.session;
-    let found = if hold::is_held(session, db).await?
+    let open = if hold::is_held(session, db).await?
         || applied::published(session, db, &context.source).await?.is_none()
         || !chunk::open_passes(session, context, pass::Kind::Ids).await?.is_empty()
     {
-        None
+        Vec::new()
     } else {
-        let open = chunk::open_passes(session, context, pass::Kind::Rows).await?;
-        let mut claimed = claimed.lock().unwrap_or_else(PoisonError::into_inner);
-        let ours = |p: &pass::Pass| context.targets().any(|t| t.table == p.target);
-        open.into_iter().find(|p| ours(p) && claimed.insert(p.id))
+        chunk::open_passes(session, context, pass::Kind::Rows).await?
     };
     shared.sessions.give_back(loan);
-    Ok(found)
+    for pass in &open {
+        let Some(target) = context.targets().find(|t| t.table == pass.target) else { continue };
+        if walks.iter().any(|w| w.target == pass.target) {
+            continue;
+        }
+        if let Some(walk) = Walk::begin(db, pass, ChunkSize::new(context, target.kind)).await? {
+            let walk = Arc::new(walk);
+            walks.push(walk.clone());
+            return Ok(Some((walk, None)));
+        }
+    }
+    // One count is the list's own.
+    let other = walks.iter().find(|w| !open.is_empty() && !w.is_over() && Arc::strong_count(w) <= HANDS);
+    Ok(other.map(|walk| (walk.clone(), Some(Instant::now() + HELP))))
+}
+
+/// Puts a walk down. The last to do so gives the target free.
+async fn leave(walks: &Walks, walk: Arc<Walk>) {
+    let mut walks = walks.lock().await;
+    walks.retain(|w| !Arc::ptr_eq(w, &walk) || Arc::strong_count(w) > 2);
+    if let Some(walk) = Arc::into_inner(walk) {
+        walk.close().await;
+    }
 }
 
 /// Chunk after chunk to the end, or until something stops it.
-async fn walk(
+async fn lend(
     shared: &Shared,
-    mut pass: pass::Pass,
+    walk: &Walk,
+    until: Option<Instant>,
     throttled: &mut Reasons,
     stop: &CancellationToken,
 ) -> Result<(), DbError> {
     let context = &shared.context;
-    let Some(target) = context.plan.target(&pass.target) else { return Ok(()) };
+    let Some(target) = context.plan.target(&walk.target) else { return Ok(()) };
     let sql = TargetSql::new(&context.plan, target, context.database.control());
-    let mut size = ChunkSize::new(context, target.kind);
     let mut loan = shared.sessions.take().await?;
-    while !stop.is_cancelled() {
+    while !stop.is_cancelled() && until.is_none_or(|until| Instant::now() < until) {
         throttle::free(throttled, stop).await;
         if hold::is_held(&mut loan.worker.session, &context.database).await? {
+            walk.end();
             break;
         }
-        match chunk::run(context, &mut loan.worker, &sql, &mut pass, size.scopes()).await? {
-            Chunk::Taken => break,
-            Chunk::Done { outcome, last } => {
+        match chunk::run(context, &mut loan.worker, &sql, walk).await {
+            Ok(Some(outcome)) => {
                 shared.metrics.chunk(&outcome);
-                size.learn(outcome.held);
-                if last {
-                    tracing::info!(target = %pass.target, scanned = pass.scanned, changed = pass.changed, "pass done");
-                    break;
-                }
+                walk.learn(outcome.held);
+            }
+            Ok(None) => break,
+            Err(e) => {
+                walk.end();
+                return Err(e);
             }
         }
     }

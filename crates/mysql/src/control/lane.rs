@@ -36,9 +36,37 @@ pub async fn advance(
     Ok(matched == 1)
 }
 
-/// Locks every lane of the target, in order, for a chunk.
-pub async fn lock_all(session: &mut Session, db: &Database, target: &str) -> Result<Vec<Lane>, DbError> {
-    read(session, db, &format!("target = {} ORDER BY lane FOR UPDATE", quote::text(target))).await
+/// Makes `walker` the only one whose chunks may write the target. Waits for the chunks of the one before it, and for the
+/// lanes' own batches.
+pub async fn claim(session: &mut Session, db: &Database, target: &str, walker: &str) -> Result<(), DbError> {
+    let sql = format!(
+        "UPDATE {} SET walker = {} WHERE target = {} ORDER BY lane",
+        db.control_table("lane"),
+        quote::text(walker),
+        quote::text(target),
+    );
+    session.execute(&sql).await.map(drop)
+}
+
+/// Locks every lane of the target, in order, for a chunk: against the lanes' own batches and other walkers, not against
+/// chunks of the same walker. `false`: another walker has claimed the target.
+pub async fn share(
+    session: &mut Session,
+    db: &Database,
+    target: &str,
+    walker: &str,
+) -> Result<bool, DbError> {
+    let sql = format!(
+        "SELECT walker FROM {} WHERE target = {} ORDER BY lane LOCK IN SHARE MODE",
+        db.control_table("lane"),
+        quote::text(target),
+    );
+    for row in session.rows(&sql).await? {
+        if row.text(0)? != Some(walker) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 pub async fn of_target(session: &mut Session, db: &Database, target: &str) -> Result<Vec<Lane>, DbError> {

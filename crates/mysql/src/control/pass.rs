@@ -1,4 +1,4 @@
-//! Passes: every scope of a target once, in key order. `done_to` moves in the transaction of the chunk (C6).
+//! Passes: every scope of a target once, in key order. `done_to` moves in the transaction of a chunk (C6).
 
 use change::Key;
 use plan::quote;
@@ -80,38 +80,46 @@ pub async fn all(session: &mut Session, db: &Database, condition: &str) -> Resul
         .collect()
 }
 
-/// Sets a chunk done, in its transaction: compare-and-set of the place. `to` is `None` at the end of the table.
+/// Begins a pass, or goes on with it: what it says now. `None`: it is done.
+pub async fn start(session: &mut Session, db: &Database, id: u64) -> Result<Option<Pass>, DbError> {
+    let sql = format!(
+        "UPDATE {} SET state = 'running', started_at = COALESCE(started_at, NOW(6)) WHERE id = {id} AND state <> 'done'",
+        db.control_table("pass")
+    );
+    session.execute(&sql).await?;
+    Ok(all(session, db, &format!("id = {id} AND state <> 'done'")).await?.pop())
+}
+
+/// What one chunk adds to its pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// Where the pass stands after it.
+    pub done_to: Option<&'a Key>,
+    /// The pass ends with it.
+    pub last: bool,
+    pub scanned: u64,
+    pub changed: u64,
+}
+
+/// Sets a chunk done, in its transaction: compare-and-set of the place. `false`: somebody else has moved the pass.
 pub async fn advance(
     session: &mut Session,
     db: &Database,
     pass: &Pass,
-    to: Option<&Key>,
+    step: &Step<'_>,
 ) -> Result<bool, DbError> {
     let place = |k: Option<&Key>| k.map_or("NULL".into(), |k| quote::text(&key_to_json(k)));
-    let end = if to.is_none() { ", state = 'done', ended_at = NOW(6)" } else { ", state = 'running'" };
+    let end = if step.last { ", state = 'done', ended_at = NOW(6)" } else { "" };
     let matched = session
         .execute(&format!(
-            "UPDATE {} SET done_to = {}, started_at = COALESCE(started_at, NOW(6)){end} WHERE id = {} AND state <> 'done' AND CAST(done_to AS CHAR) <=> {}",
+            "UPDATE {} SET done_to = {}, scanned = scanned + {}, changed = changed + {}{end} WHERE id = {} AND state <> 'done' AND CAST(done_to AS CHAR) <=> {}",
             db.control_table("pass"),
-            place(to.or(pass.done_to.as_ref())),
+            place(step.done_to),
+            step.scanned,
+            step.changed,
             pass.id,
             place(pass.done_to.as_ref()),
         ))
         .await?;
     Ok(matched == 1)
-}
-
-/// Adds to a pass's counts, in the chunk's transaction.
-pub async fn count(
-    session: &mut Session,
-    db: &Database,
-    id: u64,
-    scanned: u64,
-    changed: u64,
-) -> Result<(), DbError> {
-    let sql = format!(
-        "UPDATE {} SET scanned = scanned + {scanned}, changed = changed + {changed} WHERE id = {id}",
-        db.control_table("pass")
-    );
-    session.execute(&sql).await.map(drop)
 }
