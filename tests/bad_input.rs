@@ -10,6 +10,8 @@ mod control;
 mod ddl;
 #[path = "bad_input/locks.rs"]
 mod locks;
+#[path = "bad_input/passes.rs"]
+mod passes;
 #[path = "bad_input/plan.rs"]
 mod plan;
 #[path = "bad_input/position.rs"]
