@@ -66,7 +66,7 @@ async fn an_update_of_columns_that_the_plan_does_not_read_is_an_echo() {
     rig.exec("UPDATE users SET name = 'A'").await;
     rig.fence().await;
     assert_eq!(rig.bus.story("users").len(), 2, "a change of case is a change");
-    assert_eq!(reader.now().echoes, 3);
+    assert_eq!(reader.now(&mut rig).await.echoes, 3);
     reader.end().await;
 }
 
@@ -147,7 +147,7 @@ async fn a_large_transaction_passes_in_bounded_batches() {
         .collect();
     keys.sort_unstable();
     assert!(keys.iter().copied().eq(1..=200_000));
-    let status = reader.now();
+    let status = reader.now(&mut rig).await;
     assert!(status.largest_batch < 300 << 10, "{status:?}");
     assert!(status.barriers > 10, "{status:?}");
     reader.end().await;

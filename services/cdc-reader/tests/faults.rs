@@ -74,7 +74,8 @@ async fn killed_dump_threads_and_rotated_files_lose_nothing() {
     }
     rig.fence().await;
     assert!(inserted(&rig).into_iter().eq(0..600));
-    assert!(killed > 0 && reader.now().reconnects > 0, "{killed} kills, {:?}", reader.now());
+    let status = reader.now(&mut rig).await;
+    assert!(killed > 0 && status.reconnects > 0, "{killed} kills, {status:?}");
     reader.end().await;
 }
 
@@ -123,7 +124,7 @@ async fn a_full_bus_holds_the_position_and_bounds_what_is_in_memory() {
     let row = rig.sql.row("SELECT @@last_gtid").await.unwrap().unwrap();
     let inserted_at: Position = row.text(0).unwrap().unwrap().parse().unwrap();
     tokio::time::sleep(Duration::from_millis(600)).await;
-    let status = reader.now();
+    let status = reader.now(&mut rig).await;
     // Four batches in flight, one in the channel, one in the feed; a batch is one rows event here, some 700 rows.
     assert!(status.barriers == 4 && status.rows < 6_000, "{status:?}");
     assert!(!rig.saved().await.reaches(&inserted_at));

@@ -217,7 +217,7 @@ async fn others_hear_of_every_change_and_the_mapper_of_no_echo() {
     partitions.sort_unstable();
     partitions.dedup();
     assert_eq!(partitions.len(), 3, "a key keeps its partition: {partitions:?}");
-    assert_eq!(reader.now().published_images, 9);
+    assert_eq!(reader.now(&mut rig).await.published_images, 9);
     reader.end().await;
 }
 
@@ -230,7 +230,7 @@ async fn what_others_are_told_can_be_seen() {
     let (reader, seen) =
         rig.watched_writes(300, |w, i| format!("UPDATE users SET other = {i} WHERE id = {w}")).await;
     assert_eq!(seen, (1200, 0));
-    assert_eq!((rig.bus.story("users").len(), reader.now().published_images), (0, 1200));
+    assert_eq!((rig.bus.story("users").len(), reader.now(&mut rig).await.published_images), (0, 1200));
     reader.end().await;
 }
 
@@ -252,7 +252,7 @@ async fn an_event_says_where_it_comes_from() {
         assert!(age < 20_000 && event["ts_ms"].as_u64() >= source["ts_ms"].as_u64(), "{event}");
         assert_eq!((&source["connector"], &source["name"]), (&json!("mariadb"), &json!("test")));
         assert_eq!((&source["db"], &source["table"]), (&json!(rig.database.schema()), &json!("users")));
-        assert_eq!(source["epoch"], reader.now().epoch);
+        assert_eq!(source["epoch"], reader.now(&mut rig).await.epoch);
     }
     reader.end().await;
 }
@@ -305,7 +305,7 @@ async fn memory_is_bounded_by_bytes_here_too() {
         .await;
     rig.fence().await;
     assert_eq!(records(&rig).len(), 20_000);
-    let status = reader.now();
+    let status = reader.now(&mut rig).await;
     assert!(status.largest_batch < 300 << 10, "{status:?}");
     assert!(status.barriers > 10, "{status:?}");
     reader.end().await;

@@ -301,7 +301,13 @@ impl Running {
         result.unwrap().expect_err("the reader stopped without a reason")
     }
 
-    pub fn now(&self) -> Status {
-        self.status.borrow().clone()
+    /// What it says once it knows that the position is saved which now stands in the database.
+    pub async fn now(&self, rig: &mut Rig) -> Status {
+        let stored = rig.saved().await;
+        let mut status = self.status.clone();
+        let told =
+            |s: &Status| s.saved.as_ref().is_some_and(|p| p.parse::<Position>().unwrap().reaches(&stored));
+        let said = tokio::time::timeout(LIMIT, status.wait_for(told)).await;
+        said.expect("the reader does not tell what it saved").expect("the reader has ended").clone()
     }
 }
