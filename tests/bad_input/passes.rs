@@ -54,7 +54,7 @@ async fn a_pass_goes_on_when_another_walker_or_a_lost_connection_ends_its_walk()
     d.yes(&["wait", "--timeout", "60s"]).await?;
 
     // The connection with the named lock: the server lets go of the lock, the walk goes on with another.
-    let lock = format!("CONCAT('crossfade pass ', MD5('{}/people'))", d.schemas.control);
+    let lock = format!("CONCAT('crossfade pass ', LEFT(SHA2('{}/people', 256), 40))", d.schemas.control);
     let before = small.control("SELECT DISTINCT walker FROM lane WHERE target = 'people'").await?;
     let kill =
         format!("EXECUTE IMMEDIATE COALESCE(CONCAT('KILL CONNECTION ', IS_USED_LOCK({lock})), 'DO 0')");

@@ -15,7 +15,31 @@ pub enum Cell {
     UInt(u64),
     Double(f64),
     Text(String),
+    /// In JSON `{"hex":"00ff"}`: what SQL can read again.
+    #[serde(with = "hex")]
     Bytes(Vec<u8>),
+}
+
+mod hex {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    #[derive(Serialize, Deserialize)]
+    struct Hex {
+        hex: String,
+    }
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        Hex { hex: bytes.iter().map(|b| format!("{b:02x}")).collect() }.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let Hex { hex } = Hex::deserialize(deserializer)?;
+        let digits: Option<Vec<u8>> = hex.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
+        match digits {
+            Some(digits) if digits.len() % 2 == 0 => Ok(digits.chunks(2).map(|d| d[0] << 4 | d[1]).collect()),
+            _ => Err(D::Error::custom("not hexadecimal")),
+        }
+    }
 }
 
 impl Cell {
@@ -72,6 +96,23 @@ mod tests {
         let mut keys = vec![key(2, "a"), key(1, "b"), key(2, "a"), key(1, "a"), key(1, "b")];
         distinct(&mut keys);
         assert_eq!(keys, [key(1, "a"), key(1, "b"), key(2, "a")]);
+    }
+
+    #[test]
+    fn every_cell_comes_back_from_json() {
+        let key = Key(vec![
+            Cell::Null,
+            Cell::Int(-1),
+            Cell::Text("{\"hex\":\"00\"}".into()),
+            Cell::Bytes(vec![0, 0xaf, 255]),
+            Cell::Bytes(vec![]),
+        ]);
+        let json = serde_json::to_string(&key).unwrap();
+        assert_eq!(json, r#"[null,-1,"{\"hex\":\"00\"}",{"hex":"00afff"},{"hex":""}]"#);
+        assert_eq!(serde_json::from_str::<Key>(&json).unwrap(), key);
+        for bad in [r#"[{"hex":"0"}]"#, r#"[{"hex":"0g"}]"#, "[[0]]"] {
+            assert!(serde_json::from_str::<Key>(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -90,7 +90,7 @@ CREATE TABLE IF NOT EXISTS pass (
   ordinal     INT UNSIGNED NOT NULL DEFAULT 0,   -- dependency order
   reason      VARCHAR(32) NOT NULL,
   state       ENUM('pending','running','done') NOT NULL DEFAULT 'pending',
-  done_to     JSON NULL,
+  done_to     LONGTEXT NULL,                -- JSON, compared as it was written
   estimate    BIGINT UNSIGNED NOT NULL DEFAULT 0,
   scanned     BIGINT UNSIGNED NOT NULL DEFAULT 0,
   changed     BIGINT UNSIGNED NOT NULL DEFAULT 0,

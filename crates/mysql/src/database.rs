@@ -19,8 +19,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// What every session is set to; the plan's expressions mean what they mean under these settings.
 ///
-/// A session that lost its client while it held a lane would keep the lane for the server's `wait_timeout` (8 hours);
-/// MariaDB ends it after a minute.
+/// A session that lost its client after it wrote would keep its locks for the server's `wait_timeout` (8 hours); MariaDB
+/// ends it after a minute.
 const SETUP: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
     SET SESSION autocommit = 1, time_zone = '+00:00', \
     sql_mode = 'STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \

@@ -26,6 +26,8 @@ CREATE TABLE watched_over (id INT PRIMARY KEY, b INT, new_b INT);
 CREATE TRIGGER tr_watch BEFORE UPDATE ON watched_over FOR EACH ROW SET NEW.b = 1;
 CREATE TABLE odd (id VARCHAR(20) CHARACTER SET sjis PRIMARY KEY, b INT, new_b INT);
 CREATE TABLE shadow (user_id BINARY(16) PRIMARY KEY, email VARCHAR(190) NOT NULL, n INT NULL);
+CREATE TABLE order_lines (id BIGINT UNSIGNED PRIMARY KEY, user_id BIGINT UNSIGNED NOT NULL, KEY ix_user (user_id));
+CREATE TABLE kinds (kind ENUM('b','a') PRIMARY KEY, b INT, new_b INT);
 CREATE TABLE bare_shadow (user_id BIGINT UNSIGNED NOT NULL, n INT NULL, id INT PRIMARY KEY);
 ";
 
@@ -55,6 +57,11 @@ const CASES: &[(&str, &str)] = &[
         "reference of the wrong kind",
         "table: users\ncolumns:\n  new_role: { value: users.email, id_of: roles }\nrefresh: { roles: by_verifier }\n",
     ),
+    (
+        "a row of two scopes",
+        "shadow: order_lines\nfrom: users\nscope: { user_id: users.id }\ncolumns: { id: users.role_id }\n",
+    ),
+    ("no order among keys", "table: kinds\ncolumns: { new_b: kinds.b }\n"),
     ("generated target", "table: users\ncolumns: { born_year: 1 }\n"),
     ("key as target", "table: users\ncolumns: { id: 1 }\n"),
     ("no value", "table: users\ncolumns:\n  new_email: { policy: fill }\n"),

@@ -28,6 +28,9 @@ pub enum Applied {
     Fenced,
 }
 
+/// Reports that one batch may commit before its rows.
+const ROUNDS: u32 = 50;
+
 /// Applies scopes under a claim. Deadlocks are retried with jitter; an error that belongs to a row is found by halving,
 /// and that row's scope is parked.
 pub async fn process(
@@ -39,7 +42,7 @@ pub async fn process(
 ) -> Result<Applied, DbError> {
     worker.prepare(sql).await?;
     let mut careful = false;
-    let mut attempts = 0u32;
+    let (mut attempts, mut rounds) = (0u32, 0u32);
     loop {
         let result = attempt(context, worker, sql, scopes, claim, careful).await;
         match result {
@@ -50,15 +53,20 @@ pub async fn process(
             }
             Ok(Tried::Report(reports)) => {
                 worker.session.rollback().await?;
+                rounds += 1;
+                if rounds > ROUNDS {
+                    let why = format!("what is missing was another thing in each of {ROUNDS} rounds");
+                    return Err(DbError::new("report what is missing", Class::LockWait, why));
+                }
                 if !commit_reports(context, worker, sql, claim, &reports).await? {
                     return Ok(Applied::Fenced);
                 }
             }
-            Err(e) if e.class == Class::Connection => return Err(e),
-            Err(e) => {
+            Err(Failed { error, .. }) if error.class == Class::Connection => return Err(error),
+            Err(Failed { error: e, applying }) => {
                 worker.session.rollback().await?;
                 attempts += 1;
-                if apply::belongs_to_a_row(&e, sql.target.kind) && !careful {
+                if applying && apply::belongs_to_a_row(&e, sql.target.kind) && !careful {
                     careful = true;
                 } else if matches!(e.class, Class::Deadlock | Class::LockWait) && attempts < 20 {
                     let pause = rand::random_range(1..=5 * u64::from(attempts));
@@ -68,6 +76,18 @@ pub async fn process(
                 }
             }
         }
+    }
+}
+
+/// An error, and whether rows were applied when it came: otherwise it is none of a row's.
+struct Failed {
+    error: DbError,
+    applying: bool,
+}
+
+impl From<DbError> for Failed {
+    fn from(error: DbError) -> Self {
+        Self { error, applying: false }
     }
 }
 
@@ -84,7 +104,7 @@ async fn attempt(
     scopes: Scopes<'_>,
     claim: &Claim<'_>,
     careful: bool,
-) -> Result<Tried, DbError> {
+) -> Result<Tried, Failed> {
     let (db, session) = (&context.database, &mut worker.session);
     if !sql.is_plain_copy() {
         session.execute(&sql.staging().clear()).await?;
@@ -103,11 +123,11 @@ async fn attempt(
         wait_for_locks(session, 0).await?;
         let applied = carefully(context, session, sql, keys).await;
         wait_for_locks(session, LOCK_WAIT).await?;
-        applied?
+        applied
     } else {
-        apply::apply(session, db, sql, scopes).await?
+        apply::apply(session, db, sql, scopes).await
     };
-    match applied {
+    match applied.map_err(|error| Failed { error, applying: true })? {
         Attempt::ReportFirst(reports) => Ok(Tried::Report(reports)),
         Attempt::Done(mut outcome) => {
             match claim {

@@ -56,22 +56,31 @@ pub async fn boundary(
     Ok(Some(Key(cells.collect::<Result<_, _>>()?)))
 }
 
-/// Runs the next chunk of a walk; `None`: it is over.
+/// What a chunk came to.
+pub enum Chunk {
+    Done(Outcome),
+    /// There is no further range.
+    Over,
+    /// Another process walks over the target.
+    Taken,
+}
+
+/// Runs the next chunk of a walk.
 pub async fn run(
     context: &Context,
     worker: &mut Worker,
     sql: &TargetSql<'_>,
     walk: &Walk,
-) -> Result<Option<Outcome>, DbError> {
+) -> Result<Chunk, DbError> {
     let Some((range, number)) = walk.next(&context.plan.schema, &sql.scope_table()).await? else {
-        return Ok(None);
+        return Ok(Chunk::Over);
     };
     let claim = Claim::Chunk { walk, number };
     match process(context, worker, sql, Scopes::Range(&range), &claim).await? {
-        Applied::Done(outcome) => Ok(Some(outcome)),
+        Applied::Done(outcome) => Ok(Chunk::Done(outcome)),
         Applied::Fenced => {
             walk.end();
-            Ok(None)
+            Ok(Chunk::Taken)
         }
     }
 }

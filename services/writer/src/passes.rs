@@ -6,13 +6,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mysql::DbError;
 use mysql::control::{applied, hold, pass};
-use mysql::{Class, DbError};
 use plan::sql::TargetSql;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::chunk::{self, ChunkSize};
+use crate::chunk::{self, Chunk, ChunkSize};
 use crate::error::WriterError;
 use crate::lane::Shared;
 use crate::throttle::{self, Reasons};
@@ -41,17 +41,16 @@ pub async fn run(
                 let ended = lend(&shared, &walk, until, &mut throttled, &stop).await;
                 leave(&walks, walk).await;
                 match ended {
-                    Ok(()) => continue,
-                    Err(e) if e.is_transient() || e.class == Class::LockWait => {
+                    Ok(Ended::Over) => continue,
+                    Ok(Ended::Taken) => tracing::info!(%target, "another process walks over it"),
+                    Err(e) if e.is_transient() => {
                         tracing::warn!(%target, error = %e, "the pass is interrupted and goes on");
                     }
                     Err(source) => return Err(WriterError::Pass { target, source }),
                 }
             }
             Ok(None) => {}
-            Err(e) if e.is_transient() || e.class == Class::LockWait => {
-                tracing::warn!(error = %e, "cannot look for passes");
-            }
+            Err(e) if e.is_transient() => tracing::warn!(error = %e, "cannot look for passes"),
             Err(source) => return Err(WriterError::Pass { target: String::new(), source }),
         }
         tokio::select! {
@@ -76,17 +75,29 @@ async fn next(shared: &Shared, walks: &Walks) -> Result<Option<(Arc<Walk>, Optio
     } else {
         chunk::open_passes(session, context, pass::Kind::Rows).await?
     };
-    shared.sessions.give_back(loan);
+    let mut found = None;
     for pass in &open {
         let Some(target) = context.targets().find(|t| t.table == pass.target) else { continue };
-        if walks.iter().any(|w| w.target == pass.target) {
+        if walks.iter().any(|w| w.target == pass.target) || !Walk::is_free(session, db, &pass.target).await? {
             continue;
         }
-        if let Some(walk) = Walk::begin(db, pass, ChunkSize::new(context, target.kind)).await? {
-            let walk = Arc::new(walk);
-            walks.push(walk.clone());
-            return Ok(Some((walk, None)));
+        match Walk::begin(db, pass, ChunkSize::new(context, target.kind)).await {
+            Ok(Some(walk)) => {
+                found = Some(Arc::new(walk));
+                break;
+            }
+            Ok(None) => {}
+            // Others may be free.
+            Err(e) if e.is_transient() => {
+                tracing::warn!(target = %pass.target, error = %e, "its pass cannot begin yet")
+            }
+            Err(e) => return Err(e),
         }
+    }
+    shared.sessions.give_back(loan);
+    if let Some(walk) = found {
+        walks.push(walk.clone());
+        return Ok(Some((walk, None)));
     }
     // One count is the list's own.
     let other = walks.iter().find(|w| !open.is_empty() && !w.is_over() && Arc::strong_count(w) <= HANDS);
@@ -102,6 +113,13 @@ async fn leave(walks: &Walks, walk: Arc<Walk>) {
     }
 }
 
+/// Why a hand was put down.
+enum Ended {
+    /// The walk is over, or the hand is wanted elsewhere.
+    Over,
+    Taken,
+}
+
 /// Chunk after chunk to the end, or until something stops it.
 async fn lend(
     shared: &Shared,
@@ -109,11 +127,12 @@ async fn lend(
     until: Option<Instant>,
     throttled: &mut Reasons,
     stop: &CancellationToken,
-) -> Result<(), DbError> {
+) -> Result<Ended, DbError> {
     let context = &shared.context;
-    let Some(target) = context.plan.target(&walk.target) else { return Ok(()) };
+    let Some(target) = context.plan.target(&walk.target) else { return Ok(Ended::Over) };
     let sql = TargetSql::new(&context.plan, target, context.database.control());
     let mut loan = shared.sessions.take().await?;
+    let mut ended = Ended::Over;
     while !stop.is_cancelled() && until.is_none_or(|until| Instant::now() < until) {
         throttle::free(throttled, stop).await;
         if hold::is_held(&mut loan.worker.session, &context.database).await? {
@@ -121,11 +140,15 @@ async fn lend(
             break;
         }
         match chunk::run(context, &mut loan.worker, &sql, walk).await {
-            Ok(Some(outcome)) => {
+            Ok(Chunk::Done(outcome)) => {
                 shared.metrics.chunk(&outcome);
                 walk.learn(outcome.held);
             }
-            Ok(None) => break,
+            Ok(Chunk::Over) => break,
+            Ok(Chunk::Taken) => {
+                ended = Ended::Taken;
+                break;
+            }
             Err(e) => {
                 walk.end();
                 return Err(e);
@@ -133,5 +156,5 @@ async fn lend(
         }
     }
     shared.sessions.give_back(loan);
-    Ok(())
+    Ok(ended)
 }

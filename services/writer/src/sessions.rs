@@ -17,6 +17,10 @@ pub struct Sessions {
 /// Seconds that a statement waits for rows that somebody else holds; all lanes of the batch wait with it.
 pub const LOCK_WAIT: u32 = 1;
 
+/// A lost client's transaction that has only read and locked so far: the other limit begins with its first written row.
+const IDLE: &str =
+    "SET SESSION innodb_lock_wait_timeout = DEFAULT /*M!100300 , idle_transaction_timeout = 60 */";
+
 /// How long the session's statements wait for locked rows from now on; 0: not at all.
 pub async fn wait_for_locks(session: &mut Session, seconds: u32) -> Result<(), DbError> {
     session.execute(&format!("SET SESSION innodb_lock_wait_timeout = {seconds}")).await.map(drop)
@@ -47,6 +51,7 @@ impl Sessions {
             Some(worker) => worker,
             None => {
                 let mut session = self.database.session().await?;
+                session.execute(IDLE).await?;
                 wait_for_locks(&mut session, LOCK_WAIT).await?;
                 Worker { session, staged: HashSet::new() }
             }

@@ -29,6 +29,9 @@ use tokio::sync::Mutex as AsyncMutex;
 use crate::apply::Outcome;
 use crate::chunk::{self, ChunkSize};
 
+/// Ranges that may be handed out beyond the pass's place.
+const AHEAD: usize = 8;
+
 pub struct Walk {
     pub target: String,
     walker: String,
@@ -60,10 +63,9 @@ impl Walk {
     /// Claims the target for a pass; `None`: another process walks over it, or the pass is done.
     pub async fn begin(db: &Database, pass: &pass::Pass, size: ChunkSize) -> Result<Option<Self>, DbError> {
         let mut session = db.session().await?;
-        let named = quote::text(&format!("{}/{}", db.control(), pass.target));
-        let got = session
-            .row(&format!("SELECT GET_LOCK(CONCAT('crossfade pass ', MD5({named})), 0), UUID()"))
-            .await?;
+        // The named lock of a lost host goes within a minute. Losing an idle session only begins another walk.
+        session.execute("SET SESSION wait_timeout = 60").await?;
+        let got = session.row(&format!("SELECT GET_LOCK({}, 0), UUID()", name(db, &pass.target))).await?;
         let Some(got) = got.filter(|r| matches!(r.u64(0), Ok(Some(1)))) else {
             session.close().await;
             return Ok(None);
@@ -85,6 +87,12 @@ impl Walk {
         }))
     }
 
+    /// Does nobody walk over this target?
+    pub async fn is_free(session: &mut Session, db: &Database, target: &str) -> Result<bool, DbError> {
+        let row = session.row(&format!("SELECT IS_FREE_LOCK({})", name(db, target))).await?;
+        Ok(row.map(|r| r.bool(0)).transpose()?.flatten().unwrap_or(false))
+    }
+
     pub fn walker(&self) -> &str {
         &self.walker
     }
@@ -101,6 +109,10 @@ impl Walk {
     /// The next range and its number.
     pub async fn next(&self, schema: &str, table: &ScopeTable) -> Result<Option<(Range, u64)>, DbError> {
         let mut head = self.head.lock().await;
+        // Behind a hole that stays open no more is done than is cheap to do again.
+        while !self.is_over() && self.open.lock().unwrap_or_else(PoisonError::into_inner).len() >= AHEAD {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         if self.is_over() {
             return Ok(None);
         }
@@ -171,6 +183,12 @@ impl Walk {
     pub async fn close(self) {
         self.head.into_inner().session.close().await;
     }
+}
+
+/// The named lock of a target, as SQL. A name has 64 characters at most.
+fn name(db: &Database, target: &str) -> String {
+    let whole = quote::text(&format!("{}/{target}", db.control()));
+    format!("CONCAT('crossfade pass ', LEFT(SHA2({whole}, 256), 40))")
 }
 
 fn reach(open: &VecDeque<Piece>, number: u64, from: Option<&Key>) -> (Option<Key>, bool, usize) {

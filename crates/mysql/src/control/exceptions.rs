@@ -104,11 +104,23 @@ pub async fn where_scope(
     read(session, db, target, condition).await
 }
 
-/// SQL expressions of the scope's cells in this table, typed and collated as the legacy columns are.
+/// SQL expressions of the scope's cells in this table, typed and collated as the legacy columns are: a range of scopes must
+/// be the same range here.
 pub fn scope_cells(columns: &[plan::catalog::Column]) -> Vec<String> {
     let cell = |(i, c): (usize, &plan::catalog::Column)| {
         let text = format!("JSON_UNQUOTE(JSON_EXTRACT(scope, '$[{i}]'))");
+        let bare = c.column_type.trim_end_matches(" zerofill").trim_end_matches(" unsigned");
         match (&c.charset, &c.collation) {
+            _ if matches!(c.data_type.as_str(), "binary" | "varbinary") => {
+                format!("UNHEX(JSON_UNQUOTE(JSON_EXTRACT(scope, '$[{i}].hex')))")
+            }
+            _ if matches!(c.data_type.as_str(), "decimal" | "date" | "datetime" | "time") => {
+                format!("CAST({text} AS {bare})")
+            }
+            _ if c.data_type == "timestamp" => format!("CAST({text} AS DATETIME(6))"),
+            _ if matches!(c.data_type.as_str(), "uuid" | "inet4" | "inet6") => {
+                format!("CAST({text} AS {})", c.data_type)
+            }
             _ if c.is_integer() && c.is_unsigned() => format!("CAST({text} AS UNSIGNED)"),
             _ if c.is_integer() => format!("CAST({text} AS SIGNED)"),
             (Some(charset), Some(collation)) => {

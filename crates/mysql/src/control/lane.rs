@@ -49,7 +49,7 @@ pub async fn claim(session: &mut Session, db: &Database, target: &str, walker: &
 }
 
 /// Locks every lane of the target, in order, for a chunk: against the lanes' own batches and other walkers, not against
-/// chunks of the same walker. `false`: another walker has claimed the target.
+/// chunks of the same walker. `false`: another walker has claimed the target, or it has no lanes.
 pub async fn share(
     session: &mut Session,
     db: &Database,
@@ -61,12 +61,13 @@ pub async fn share(
         db.control_table("lane"),
         quote::text(target),
     );
-    for row in session.rows(&sql).await? {
-        if row.text(0)? != Some(walker) {
+    let lanes = session.rows(&sql).await?;
+    for lane in &lanes {
+        if lane.text(0)? != Some(walker) {
             return Ok(false);
         }
     }
-    Ok(true)
+    Ok(!lanes.is_empty())
 }
 
 pub async fn of_target(session: &mut Session, db: &Database, target: &str) -> Result<Vec<Lane>, DbError> {

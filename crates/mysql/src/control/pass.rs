@@ -112,7 +112,7 @@ pub async fn advance(
     let end = if step.last { ", state = 'done', ended_at = NOW(6)" } else { "" };
     let matched = session
         .execute(&format!(
-            "UPDATE {} SET done_to = {}, scanned = scanned + {}, changed = changed + {}{end} WHERE id = {} AND state <> 'done' AND CAST(done_to AS CHAR) <=> {}",
+            "UPDATE {} SET done_to = {}, scanned = scanned + {}, changed = changed + {}{end} WHERE id = {} AND state <> 'done' AND done_to <=> {}",
             db.control_table("pass"),
             place(step.done_to),
             step.scanned,

@@ -109,7 +109,7 @@ pub(super) fn written(
     scope
 }
 
-/// The scope's columns lead an index on either side.
+/// The scope has an order that we know, stands in the target's primary key, and leads an index on either side.
 pub(super) fn indexed(
     scope: &[ScopeColumn],
     target: &Table,
@@ -117,7 +117,27 @@ pub(super) fn indexed(
     desk: &Desk<'_>,
     report: &mut Report<'_>,
 ) {
+    for column in scope.iter().map(|s| &s.source_column).filter(|c| !is_ordered(c)) {
+        report.problem(
+            at,
+            format!(
+                "the scope `{}` is {}: keys of that type can't be walked in order",
+                column.name, column.column_type
+            ),
+            Some("scopes are integers, text, bytes, DECIMAL, dates and times, UUID or INET addresses".into()),
+        );
+    }
     let carried: Vec<&str> = scope.iter().map(|s| s.target_column.as_str()).collect();
+    let in_key = |c: &&str| target.primary_key.iter().any(|k| k.eq_ignore_ascii_case(c));
+    if !target.primary_key.is_empty() && !carried.iter().all(in_key) {
+        let message = format!(
+            "the primary key of `{}` ({}) does not contain the scope ({}): one row could belong to two scopes",
+            target.name,
+            target.primary_key.join(", "),
+            carried.join(", ")
+        );
+        report.problem(at, message, Some("add the scope to the primary key, or take another scope".into()));
+    }
     if !carried.is_empty() && !target.is_indexed_by(&carried) {
         let message =
             format!("`{}` has no index that starts with the scope ({})", target.name, carried.join(", "));
@@ -168,6 +188,24 @@ fn source(text: &Text, resolver: &mut Resolver<'_>) -> Result<Expr, Vec<Fault>> 
         Some(_) => Ok(resolved),
         None => Err(vec![Fault::new(Place { line: 1, column: 1 }, "a scope is a column, not an expression")]),
     }
+}
+
+/// Do ranges of this column mean the same in every statement? An ENUM is sorted by its number and compared as text.
+fn is_ordered(column: &Column) -> bool {
+    const OTHERS: [&str; 11] = [
+        "decimal",
+        "date",
+        "datetime",
+        "timestamp",
+        "time",
+        "year",
+        "binary",
+        "varbinary",
+        "uuid",
+        "inet4",
+        "inet6",
+    ];
+    column.is_integer() || column.is_text() || OTHERS.contains(&column.data_type.as_str())
 }
 
 pub(crate) fn is_uuid(column: &Column) -> bool {
