@@ -4,6 +4,10 @@
 mod answer;
 #[path = "cli/answers.rs"]
 mod answers;
+#[path = "cli/console.rs"]
+mod console;
+#[path = "cli/flags.rs"]
+mod flags;
 #[path = "cli/life.rs"]
 mod life;
 #[path = "support/schema.rs"]

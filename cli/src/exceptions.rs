@@ -1,8 +1,7 @@
 //! `crossfade exceptions`: what could not be computed, why, and what to do about it.
 
-use change::Key;
 use clap::{Args, Subcommand};
-use mysql::control::{key_from_json, redrive};
+use mysql::control::exceptions;
 use mysql::{Database, Session};
 use plan::quote;
 use serde::Serialize;
@@ -64,23 +63,9 @@ impl Select {
 }
 
 #[derive(Serialize)]
-struct Entry {
-    target: String,
-    scope_key: String,
-    kind: String,
-    column: Option<String>,
-    reason: String,
-    missing_entity: Option<String>,
-    missing_id: Option<String>,
-    detail: Option<String>,
-    since: String,
-    waived_by: Option<String>,
-}
-
-#[derive(Serialize)]
 struct Listing {
     schema_version: u32,
-    exceptions: Vec<Entry>,
+    exceptions: Vec<exceptions::Listed>,
 }
 
 pub async fn run(db: &Database, verb: Verb, format: Format) -> anyhow::Result<Exit> {
@@ -93,30 +78,8 @@ pub async fn run(db: &Database, verb: Verb, format: Format) -> anyhow::Result<Ex
 }
 
 async fn list(session: &mut Session, db: &Database, select: &Select, format: Format) -> anyhow::Result<Exit> {
-    let rows = session
-        .rows(&format!(
-            "SELECT target_table, scope_key, kind, column_name, reason, missing_entity, missing_id, detail, CAST(since AS CHAR), waived_by FROM {} WHERE {} ORDER BY kind DESC, target_table, id LIMIT {}",
-            db.control_table("exceptions"),
-            select.condition(),
-            select.limit
-        ))
-        .await?;
-    let mut exceptions = Vec::new();
-    for r in &rows {
-        let text = |i: usize| r.text(i).map(|t| t.map(String::from));
-        exceptions.push(Entry {
-            target: text(0)?.unwrap_or_default(),
-            scope_key: text(1)?.unwrap_or_default(),
-            kind: text(2)?.unwrap_or_default(),
-            column: text(3)?,
-            reason: text(4)?.unwrap_or_default(),
-            missing_entity: text(5)?,
-            missing_id: text(6)?,
-            detail: text(7)?,
-            since: text(8)?.unwrap_or_default(),
-            waived_by: text(9)?,
-        });
-    }
+    let order = "kind DESC, target_table, id";
+    let exceptions = exceptions::list(session, db, &select.condition(), order, select.limit).await?;
     let listing = Listing { schema_version: 1, exceptions };
     output::print(format, &listing, |l| {
         let rows = l.exceptions.iter().map(|e| {
@@ -145,22 +108,7 @@ async fn again(
     select: &Select,
     format: Format,
 ) -> anyhow::Result<Exit> {
-    let rows = session
-        .rows(&format!(
-            "SELECT DISTINCT target_table, scope FROM {} WHERE {} LIMIT {}",
-            db.control_table("exceptions"),
-            select.condition(),
-            select.limit
-        ))
-        .await?;
-    let mut scopes: Vec<(String, Key)> = Vec::new();
-    for r in &rows {
-        scopes.push((r.text(0)?.unwrap_or_default().into(), key_from_json(r.text(1)?.unwrap_or_default())?));
-    }
-    for (target, scope) in &scopes {
-        redrive::ask(session, db, target, [scope], "operator", 0).await?;
-    }
-    let count = scopes.len();
+    let count = exceptions::redrive(session, db, &select.condition(), select.limit).await?;
     output::say(format, &json!({ "schema_version": 1, "redriven": count }), || {
         format!("{count} scopes go through the pipeline again; `crossfade wait`, then list again")
     })?;
@@ -175,15 +123,7 @@ async fn waive(
     format: Format,
 ) -> anyhow::Result<Exit> {
     anyhow::ensure!(!because.trim().is_empty(), "--because needs a reason: it is kept with the exception");
-    let matched = session
-        .execute(&format!(
-            "UPDATE {} SET waived_at = NOW(6), waived_by = {}, waived_because = {} WHERE {} AND kind = 'parked' AND waived_at IS NULL",
-            db.control_table("exceptions"),
-            quote::text(db.url().user()),
-            quote::text(&because.chars().take(400).collect::<String>()),
-            select.condition(),
-        ))
-        .await?;
+    let matched = exceptions::waive(session, db, &select.condition(), db.url().user(), because).await?;
     output::say(format, &json!({ "schema_version": 1, "waived": matched }), || match matched {
         0 => "no parked scope matches: nothing was waived (`crossfade exceptions list --parked`)".into(),
         n => format!("{n} parked scopes waived; the next verification pass counts them as accepted"),

@@ -3,6 +3,7 @@
 mod deferred;
 mod deployment;
 mod exceptions;
+mod flags;
 mod health;
 mod hold;
 mod numbers;
@@ -100,6 +101,9 @@ enum Command {
     },
     /// 0 if the service that runs on this machine is ready
     Health,
+    /// How far the application has moved to each target
+    #[command(subcommand)]
+    Flags(flags::Verb),
     /// What could not be computed
     #[command(subcommand)]
     Exceptions(exceptions::Verb),
@@ -208,6 +212,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verdict { only } => verdict::run(&db, only.as_deref(), format).await,
         Command::Status { watch } => status::run(&db, &settings.source, watch, format).await,
         Command::Health => health::run(&settings).await,
+        Command::Flags(verb) => flags::run(&settings, verb, format).await,
         Command::Exceptions(verb) => exceptions::run(&db, verb, format).await,
         Command::Completions { .. } => Ok(Exit::Yes),
     }
@@ -218,7 +223,7 @@ impl Command {
     fn needs_control(&self) -> bool {
         match self {
             Command::Backfill { .. } | Command::Pause | Command::Resume | Command::Wait { .. } => true,
-            Command::Status { .. } | Command::Exceptions(_) | Command::Recover => true,
+            Command::Status { .. } | Command::Exceptions(_) | Command::Recover | Command::Flags(_) => true,
             Command::Verify(options) => options.is_pass(),
             _ => false,
         }

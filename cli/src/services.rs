@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use clap::ValueEnum;
 use service::{Context, Health, Readings, Settings, Shutdown, Status, heartbeat};
 use tokio_util::sync::CancellationToken;
+use verifier::api::{Api, Tokens};
 
 use crate::numbers::{self, Count};
 
@@ -48,6 +49,14 @@ pub async fn run(
         let bound = health.serve(address, shutdown.token()).await?;
         tracing::info!(%bound, "health and metrics");
     }
+    if let Some(address) = settings.console.filter(|_| names.contains(&Name::Verifier)) {
+        let api = Api::new(context.clone(), tokens(settings)?);
+        let bound = api
+            .serve(address, shutdown.token())
+            .await
+            .map_err(|e| anyhow!("console: {address} can't be bound ({e}): choose another port"))?;
+        tracing::info!("console: http://{bound}/");
+    }
     let mut tasks = Vec::new();
     for name in names {
         let (status, readings, task) = start(*name, context.clone(), settings, shutdown.token());
@@ -83,6 +92,15 @@ pub async fn run(
         tracing::warn!("not everything ended in time; what was under way is repeated at the next start");
     }
     first
+}
+
+fn tokens(settings: &Settings) -> anyhow::Result<Option<Tokens>> {
+    let Some(file) = &settings.console_tokens else { return Ok(None) };
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| anyhow!("console-tokens: `{}` can't be read: {e}", file.display()))?;
+    let tokens =
+        Tokens::parse(&text).map_err(|why| anyhow!("console-tokens: `{}`: {why}", file.display()))?;
+    Ok(Some(tokens))
 }
 
 type Says = Arc<dyn Fn() -> Status + Send + Sync>;
@@ -136,7 +154,8 @@ fn start(name: Name, context: Context, settings: &Settings, stop: CancellationTo
             (says, shows, Box::pin(async move { Ok(writer::app::run_shared(shared, stop).await?) }))
         }
         Name::Verifier => {
-            let pace = verifier::app::Pace { interval: settings.verify_every, share: 0.05 };
+            let (interval, step_down) = (settings.verify_every, settings.step_down);
+            let pace = verifier::app::Pace { interval, share: 0.05, step_down };
             let proof = Arc::new(verifier::Proof::default());
             let seen = proof.clone();
             (

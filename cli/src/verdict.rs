@@ -1,59 +1,25 @@
 //! `crossfade verdict`: may reads move? The last pass's answer, as long as it holds.
 
 use anyhow::bail;
-use mysql::{Class, Database};
-use plan::quote;
-use serde_json::{Value, json};
-use verifier::verdict::Answer;
+use mysql::Database;
+use serde_json::Value;
+use verifier::answer::Current;
 
 use crate::output::{self, Exit, Format};
 
 pub async fn run(db: &Database, target: Option<&str>, format: Format) -> anyhow::Result<Exit> {
     let mut session = db.session().await?;
-    let sql = format!(
-        "SELECT body, CAST(made_at AS CHAR), TIMESTAMPDIFF(SECOND, made_at, NOW(6)), expires_at < NOW(6) FROM {} WHERE target = {}",
-        db.control_table("verdict"),
-        quote::text(target.unwrap_or_default())
-    );
-    let row = match session.row(&sql).await {
-        Err(e) if e.class == Class::Missing => None,
-        other => other?,
-    };
-    if let Some(target) = target.filter(|_| row.is_none()) {
-        let known =
-            format!("SELECT target FROM {} WHERE target <> '' ORDER BY 1", db.control_table("verdict"));
-        let known = match session.rows(&known).await {
-            Err(e) if e.class == Class::Missing => Vec::new(),
-            other => other?,
-        };
-        let known: Vec<&str> = known.iter().filter_map(|r| r.text(0).ok().flatten()).collect();
+    let current = Current::of_target(&mut session, db, target.unwrap_or_default()).await?;
+    if let Some(target) = target.filter(|_| current.body.is_none()) {
+        let known = Current::all(&mut session, db).await?;
+        let known: Vec<&str> = known.iter().map(|(target, _)| target.as_str()).collect();
         if !known.is_empty() {
             bail!("the last pass had no target `{target}`; it had {}", known.join(", "));
         }
     }
-    let mut body = match &row {
-        None => unknown("no verification pass has ended yet", "`crossfade verify --once`"),
-        Some(row) if row.bool(3)?.unwrap_or(true) => unknown(
-            "the last verdict has expired: nobody has looked since",
-            "is the verifier running? `crossfade verify --once`",
-        ),
-        Some(row) => serde_json::from_str(row.text(0)?.unwrap_or_default())?,
-    };
-    if let (Some(row), Some(body)) = (&row, body.as_object_mut()) {
-        body.entry("schema_version").or_insert(json!(1));
-        body.insert("made_at".into(), json!(row.text(1)?));
-        body.insert("age_seconds".into(), json!(row.u64(2)?));
-    }
+    let body = current.shown();
     show(&body, format)?;
     Ok(exit(&body))
-}
-
-fn unknown(detail: &str, next_step: &str) -> Value {
-    json!({
-        "schema_version": 1,
-        "verdict": Answer::Unknown.name(),
-        "reasons": [{ "criterion": "verification", "answer": "unknown", "detail": detail, "next_step": next_step }],
-    })
 }
 
 pub fn exit(body: &Value) -> Exit {

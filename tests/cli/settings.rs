@@ -34,6 +34,8 @@ const SETTINGS: &[(&str, Option<&str>)] = &[
     ("max-history-length", Some("short")),
     ("listen", Some("9300")),
     ("console", Some("9301")),
+    ("console-tokens", Some("/nowhere/tokens")),
+    ("step-down", Some("sometimes")),
     ("output", Some("xml")),
     ("log-format", Some("xml")),
     ("log-filter", Some("a=b=c")),

@@ -31,7 +31,10 @@ fn fits(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<()> {
                     "{at}: {value} is none of {rule}"
                 );
             }
-            "minimum" => ensure!(value.as_f64() >= rule.as_f64(), "{at}: {value} is less than {rule}"),
+            "minimum" => ensure!(
+                value.as_f64().is_none_or(|v| Some(v) >= rule.as_f64()),
+                "{at}: {value} is less than {rule}"
+            ),
             "minItems" => {
                 let length = value.as_array().map_or(0, Vec::len) as u64;
                 ensure!(length >= rule.as_u64().unwrap_or(0), "{at}: only {length} items");

@@ -144,6 +144,29 @@ CREATE TABLE IF NOT EXISTS verdict (
   expires_at  DATETIME(6) NOT NULL
 );
 
+-- How far the application has moved to a target. No row: legacy.
+CREATE TABLE IF NOT EXISTS flag (
+  target  VARCHAR(64) NOT NULL PRIMARY KEY,
+  state   ENUM('legacy','dual_write','shadow_read','new_read') NOT NULL,
+  since   DATETIME(6) NOT NULL,
+  who     VARCHAR(190) NOT NULL
+);
+
+-- What was decided. Each entry binds the one before it by its digest.
+CREATE TABLE IF NOT EXISTS audit (
+  id       BIGINT UNSIGNED NOT NULL PRIMARY KEY,   -- without gaps
+  at       DATETIME(6) NOT NULL,
+  who      VARCHAR(190) NOT NULL,
+  what     VARCHAR(32) NOT NULL,
+  target   VARCHAR(64) NOT NULL,
+  was      VARCHAR(64) NULL,
+  now_is   VARCHAR(64) NULL,
+  because  VARCHAR(400) NOT NULL,
+  verdict  BINARY(32) NULL,                        -- SHA-256 of the verdict that allowed it
+  digest   BINARY(32) NOT NULL,                    -- SHA-256 over the entry and the digest before it
+  KEY ix_audit_target (target, id)
+);
+
 -- A row here holds everything that writes: `crossfade pause`.
 CREATE TABLE IF NOT EXISTS hold (
   id     INT UNSIGNED NOT NULL PRIMARY KEY,

@@ -234,6 +234,9 @@ impl List<'_> {
                 on("applied", KEEP);
                 on("redrive", ADD);
                 on("pass", KEEP);
+                on("flag", KEEP);
+                on("audit", ADD);
+                on("exceptions", MOVE);
                 self.add(Object::Schema(self.control.into()), "SELECT");
             }
             Role::Admin => {}

@@ -116,6 +116,14 @@ pub struct Args {
     #[arg(long, env = "CROSSFADE_CONSOLE", global = true, value_name = "ADDRESS")]
     pub console: Option<Value>,
 
+    /// File with the console's tokens, lines of `role name token`; role is viewer or operator.
+    #[arg(long, env = "CROSSFADE_CONSOLE_TOKENS", global = true, value_name = "FILE")]
+    pub console_tokens: Option<PathBuf>,
+
+    /// When reads go back to the legacy side by themselves: never, not-ready or unknown verdict [default: not-ready]
+    #[arg(long, env = "CROSSFADE_STEP_DOWN", global = true, value_name = "WHEN")]
+    pub step_down: Option<Value>,
+
     /// What data looks like on stdout: text or json [default: text]
     #[arg(long, env = "CROSSFADE_OUTPUT", global = true, value_name = "FORMAT")]
     pub output: Option<Value>,
@@ -186,6 +194,8 @@ impl Args {
             max_history_length: self.max_history_length.or(file.max_history_length),
             listen: self.listen.or(file.listen),
             console: self.console.or(file.console),
+            console_tokens: self.console_tokens.or(file.console_tokens),
+            step_down: self.step_down.or(file.step_down),
             output: self.output.or(file.output),
             log_format: self.log_format.or(file.log_format),
             log_filter: self.log_filter.or(file.log_filter),

@@ -16,5 +16,5 @@ pub use context::Context;
 pub use health::Health;
 pub use heartbeat::{Status, heartbeat};
 pub use metrics::{Kind, Reading, Readings};
-pub use settings::{BusChoice, Log, Settings, SettingsError};
+pub use settings::{BusChoice, Log, Settings, SettingsError, StepDown};
 pub use shutdown::Shutdown;

@@ -42,6 +42,9 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// The console and the API of the verifier. `None`: not served.
     pub console: Option<SocketAddr>,
+    /// The console's tokens. `None`: it is read-only, for this machine.
+    pub console_tokens: Option<PathBuf>,
+    pub step_down: StepDown,
     /// Data on stdout is JSON.
     pub json: bool,
     pub log: Log,
@@ -49,6 +52,16 @@ pub struct Settings {
     pub otlp: Option<String>,
     /// Tells this process apart from others of its kind.
     pub instance: String,
+}
+
+/// When a target whose verdict is no longer "ready" goes back to reading the legacy side by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepDown {
+    Never,
+    /// When the verdict is a definite no.
+    NotReady,
+    /// Also when nothing is known.
+    Unknown,
 }
 
 #[derive(Clone)]
@@ -129,6 +142,21 @@ fn build(args: Args, problems: &mut Problems) -> Option<Settings> {
     if listen.is_some() && listen == console {
         problems.add("console", "must differ from `listen`: the metrics port serves nothing else");
     }
+    if console.is_some_and(|a| !a.ip().is_loopback()) && args.console_tokens.is_none() {
+        problems.add("console", "others can reach this address: give a file with tokens as `console-tokens`, or listen on 127.0.0.1");
+    }
+    if let Some(Err(e)) = args.console_tokens.as_ref().map(std::fs::read) {
+        problems.add("console-tokens", format!("the file can't be read: {e}"));
+    }
+    let step_down = match text(&args.step_down, "not-ready").as_str() {
+        "never" => StepDown::Never,
+        "not-ready" => StepDown::NotReady,
+        "unknown" => StepDown::Unknown,
+        other => {
+            problems.add("step-down", format!("`{other}` is none of never, not-ready, unknown"));
+            StepDown::NotReady
+        }
+    };
     let filter = text(&args.log_filter, "info");
     if let Err(e) = filter.parse::<tracing_subscriber::EnvFilter>() {
         problems.add("log-filter", format!("`{filter}` is no filter: {e} (an example: `info,writer=debug`)"));
@@ -169,6 +197,8 @@ fn build(args: Args, problems: &mut Problems) -> Option<Settings> {
         throttle,
         listen,
         console,
+        console_tokens: args.console_tokens.clone(),
+        step_down,
         otlp,
     })
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mysql::Session;
-use service::Context;
+use service::{Context, StepDown};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::VerifierError;
 use crate::fence::{self, Proof};
+use crate::flags::{self, FlagError};
 use crate::pass::Pass;
 
 /// How the verifier paces itself.
@@ -18,6 +19,7 @@ pub struct Pace {
     pub interval: Duration,
     /// Share of the time that a comparison may take of the database, 0 to 1.
     pub share: f64,
+    pub step_down: StepDown,
 }
 
 /// `proof` can be watched from outside.
@@ -60,6 +62,11 @@ async fn passes(context: &Context, pace: Pace, stop: &CancellationToken) -> Resu
             };
             let verdict = pass.run(&mut session).await?;
             tracing::info!(verdict = verdict.verdict.name(), "verification pass done");
+            match flags::fall(&mut session, &context.database, pace.step_down).await {
+                Err(FlagError::Control(e)) => return Err(VerifierError::Control(e)),
+                Err(e) => tracing::warn!(error = %e, "a flag cannot step down"),
+                Ok(_) => {}
+            }
             Ok(())
         };
         tokio::select! {

@@ -1,12 +1,17 @@
 //! The verifier: proves how far the targets follow, compares them with the plan, and gives the verdict.
 
+pub mod answer;
+pub mod api;
 pub mod app;
 pub mod compare;
 pub mod confirm;
+pub mod criteria;
 pub mod error;
 pub mod fence;
+pub mod flags;
 pub mod identity;
 pub mod pass;
+pub mod status;
 pub mod verdict;
 
 pub use app::run;

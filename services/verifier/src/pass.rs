@@ -181,6 +181,12 @@ impl Pass<'_> {
         );
         let done = session.row(&sql).await?;
         evidence.backfilled = done.map(|r| r.bool(0)).transpose()?.flatten().unwrap_or(false);
+        let sql = format!(
+            "SELECT changed FROM {} WHERE target = {target} AND kind = '{}' AND reason = 'again' AND state = 'done' ORDER BY id DESC LIMIT 1",
+            self.db.control_table("pass"),
+            Kind::Rows.name(),
+        );
+        evidence.rerun_changed = session.row(&sql).await?.map(|r| r.u64(0)).transpose()?.flatten();
         Ok(())
     }
 

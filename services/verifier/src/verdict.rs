@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::criteria::{self, Criterion};
 use crate::identity::MapEvidence;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,6 +58,9 @@ pub struct TargetEvidence {
     pub waiting: u64,
     /// The pass covered every scope.
     pub complete: bool,
+    /// Rows that the last repeated backfill changed; none: it was never repeated.
+    #[serde(default)]
+    pub rerun_changed: Option<u64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -84,6 +88,7 @@ pub struct Verdict {
     pub id_maps: Vec<MapEvidence>,
     pub deferred: Vec<Deferred>,
     pub reasons: Vec<Reason>,
+    pub criteria: Vec<Criterion>,
 }
 
 fn reason(criterion: &str, answer: Answer, detail: String, next_step: &str) -> Reason {
@@ -184,7 +189,8 @@ pub fn of_all(
     }
     let worst = targets.iter().map(|t| t.verdict).chain(reasons.iter().map(|r| r.answer)).max();
     let verdict = worst.unwrap_or(Answer::Unknown);
-    Verdict { schema_version: 1, verdict, position, targets, id_maps, deferred, reasons }
+    let criteria = criteria::of(&targets, &id_maps, &deferred);
+    Verdict { schema_version: 1, verdict, position, targets, id_maps, deferred, reasons, criteria }
 }
 
 #[cfg(test)]

@@ -290,3 +290,135 @@ pub async fn parked(
         })
         .collect()
 }
+
+/// An exception as an operator reads it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Listed {
+    #[serde(skip)]
+    pub id: u64,
+    pub target: String,
+    pub scope_key: String,
+    pub kind: String,
+    pub column: Option<String>,
+    pub reason: String,
+    pub missing_entity: Option<String>,
+    pub missing_id: Option<String>,
+    pub detail: Option<String>,
+    pub since: String,
+    pub waived_by: Option<String>,
+    #[serde(skip)]
+    pub waived_because: Option<String>,
+}
+
+/// Exceptions that fulfil a condition; `order` as in ORDER BY.
+pub async fn list(
+    session: &mut Session,
+    db: &Database,
+    condition: &str,
+    order: &str,
+    limit: u32,
+) -> Result<Vec<Listed>, DbError> {
+    let rows = session
+        .rows(&format!(
+            "SELECT id, target_table, scope_key, kind, column_name, reason, missing_entity, missing_id, detail, CAST(since AS CHAR), waived_by, waived_because FROM {} WHERE {condition} ORDER BY {order} LIMIT {limit}",
+            db.control_table("exceptions"),
+        ))
+        .await?;
+    rows.iter()
+        .map(|r| {
+            let text = |i: usize| r.text(i).map(|t| t.map(String::from));
+            Ok(Listed {
+                id: r.u64(0)?.unwrap_or_default(),
+                target: text(1)?.unwrap_or_default(),
+                scope_key: text(2)?.unwrap_or_default(),
+                kind: text(3)?.unwrap_or_default(),
+                column: text(4)?,
+                reason: text(5)?.unwrap_or_default(),
+                missing_entity: text(6)?,
+                missing_id: text(7)?,
+                detail: text(8)?,
+                since: text(9)?.unwrap_or_default(),
+                waived_by: text(10)?,
+                waived_because: text(11)?,
+            })
+        })
+        .collect()
+}
+
+/// Sends the scopes of exceptions that fulfil a condition through the pipeline again; gives their number.
+pub async fn redrive(
+    session: &mut Session,
+    db: &Database,
+    condition: &str,
+    limit: u32,
+) -> Result<usize, DbError> {
+    let rows = session
+        .rows(&format!(
+            "SELECT DISTINCT target_table, scope FROM {} WHERE closed_at IS NULL AND {condition} LIMIT {limit}",
+            db.control_table("exceptions"),
+        ))
+        .await?;
+    for r in &rows {
+        let (target, scope) =
+            (r.text(0)?.unwrap_or_default(), key_from_json(r.text(1)?.unwrap_or_default())?);
+        super::redrive::ask(session, db, target, [&scope], "operator", 0).await?;
+    }
+    Ok(rows.len())
+}
+
+/// Accepts parked scopes that fulfil a condition as they are, and writes that down; gives their number.
+pub async fn waive(
+    session: &mut Session,
+    db: &Database,
+    condition: &str,
+    who: &str,
+    because: &str,
+) -> Result<u64, DbError> {
+    let because: String = because.chars().take(400).collect();
+    let table = db.control_table("exceptions");
+    let open = format!("closed_at IS NULL AND kind = 'parked' AND waived_at IS NULL AND {condition}");
+    loop {
+        session.begin().await?;
+        let waived = async {
+            let count = format!("SELECT target_table, COUNT(*) FROM {table} WHERE {open} GROUP BY 1");
+            let mut targets = Vec::new();
+            for r in &session.rows(&count).await? {
+                targets.push((r.text(0)?.unwrap_or_default().to_owned(), r.u64(1)?.unwrap_or_default()));
+            }
+            let waived = session
+                .execute(&format!(
+                    "UPDATE {table} SET waived_at = NOW(6), waived_by = {}, waived_because = {} WHERE {open}",
+                    quote::text(who),
+                    quote::text(&because),
+                ))
+                .await?;
+            for (target, scopes) in &targets {
+                let scopes = format!("{scopes} scopes waived");
+                let decision = super::audit::Decision {
+                    who,
+                    what: "waive",
+                    target,
+                    was: None,
+                    now_is: Some(&scopes),
+                    because: &because,
+                    verdict: None,
+                };
+                super::audit::add(session, db, &decision).await?;
+            }
+            Ok::<_, DbError>(waived)
+        }
+        .await;
+        match waived {
+            Ok(waived) => {
+                session.commit().await?;
+                return Ok(waived);
+            }
+            Err(e) => {
+                session.rollback().await?;
+                if !super::audit::is_race(&e) {
+                    return Err(e);
+                }
+            }
+        }
+    }
+}

@@ -1,7 +1,10 @@
 //! The control schema's tables, each behind functions that say what they do for the protocol.
 
 pub mod applied;
+pub mod audit;
 pub mod exceptions;
+pub mod finding;
+pub mod flag;
 pub mod hold;
 pub mod lane;
 pub mod pass;

@@ -1,0 +1,114 @@
+//! The verdict as it stands in the control schema, and what it says now: one that has expired says nothing.
+
+use mysql::{Class, Database, DbError, Row, Session};
+use plan::quote;
+use serde_json::{Value, json};
+
+use crate::verdict::Answer;
+
+/// A stored verdict, read at a moment.
+#[derive(Clone, Debug)]
+pub struct Current {
+    /// What it says now.
+    pub answer: Answer,
+    /// What was stored, word for word.
+    pub body: Option<String>,
+    pub made_at: Option<String>,
+    pub age_seconds: Option<u64>,
+    /// Seconds until it says nothing any more; negative: it has expired.
+    pub expires_in_seconds: Option<i64>,
+}
+
+impl Current {
+    /// Nobody has looked yet.
+    pub fn none() -> Self {
+        Self {
+            answer: Answer::Unknown,
+            body: None,
+            made_at: None,
+            age_seconds: None,
+            expires_in_seconds: None,
+        }
+    }
+
+    /// The verdict over everything.
+    pub async fn overall(session: &mut Session, db: &Database) -> Result<Self, DbError> {
+        Self::of_target(session, db, "").await
+    }
+
+    pub async fn of_target(session: &mut Session, db: &Database, target: &str) -> Result<Self, DbError> {
+        let condition = format!("target = {}", quote::text(target));
+        Ok(Self::read(session, db, &condition).await?.pop().map_or_else(Self::none, |(_, c)| c))
+    }
+
+    /// Those of all targets, by name.
+    pub async fn all(session: &mut Session, db: &Database) -> Result<Vec<(String, Self)>, DbError> {
+        Self::read(session, db, "target <> '' ORDER BY target").await
+    }
+
+    async fn read(
+        session: &mut Session,
+        db: &Database,
+        condition: &str,
+    ) -> Result<Vec<(String, Self)>, DbError> {
+        let sql = format!(
+            "SELECT target, body, verdict, DATE_FORMAT(made_at, '%Y-%m-%dT%H:%i:%s.%fZ'), TIMESTAMPDIFF(SECOND, made_at, NOW(6)), TIMESTAMPDIFF(SECOND, NOW(6), expires_at), expires_at < NOW(6) FROM {} WHERE {condition}",
+            db.control_table("verdict")
+        );
+        match session.rows(&sql).await {
+            // There is no control schema yet.
+            Err(e) if e.class == Class::Missing => Ok(Vec::new()),
+            rows => rows?.iter().map(Self::of_row).collect(),
+        }
+    }
+
+    fn of_row(row: &Row) -> Result<(String, Self), DbError> {
+        let expired = row.bool(6)?.unwrap_or(true);
+        let answer = match row.text(2)? {
+            Some("ready") if !expired => Answer::Ready,
+            Some("not_ready") if !expired => Answer::NotReady,
+            _ => Answer::Unknown,
+        };
+        let current = Self {
+            answer,
+            body: row.text(1)?.map(Into::into),
+            made_at: row.text(3)?.map(Into::into),
+            age_seconds: row.u64(4)?,
+            expires_in_seconds: row.i64(5)?,
+        };
+        Ok((row.text(0)?.unwrap_or_default().into(), current))
+    }
+
+    pub fn is_expired(&self) -> bool {
+        self.body.is_some() && self.expires_in_seconds.is_none_or(|s| s < 0)
+    }
+
+    /// What an operator is shown: the stored verdict, or why nothing is known.
+    pub fn shown(&self) -> Value {
+        let mut body = match &self.body {
+            None => unknown("no verification pass has ended yet", "`crossfade verify --once`"),
+            Some(_) if self.is_expired() => unknown(
+                "the last verdict has expired: nobody has looked since",
+                "is the verifier running? `crossfade verify --once`",
+            ),
+            Some(body) => serde_json::from_str(body).unwrap_or_else(|_| {
+                unknown("the stored verdict cannot be read", "`crossfade verify --once`")
+            }),
+        };
+        if let (Some(made_at), Some(body)) = (&self.made_at, body.as_object_mut()) {
+            body.entry("schema_version").or_insert(json!(1));
+            body.insert("made_at".into(), json!(made_at));
+            body.insert("age_seconds".into(), json!(self.age_seconds));
+            body.insert("expires_in_seconds".into(), json!(self.expires_in_seconds));
+        }
+        body
+    }
+}
+
+fn unknown(detail: &str, next_step: &str) -> Value {
+    json!({
+        "schema_version": 1,
+        "verdict": Answer::Unknown.name(),
+        "reasons": [{ "criterion": "verification", "answer": "unknown", "detail": detail, "next_step": next_step }],
+    })
+}

@@ -1,0 +1,77 @@
+//! Flags for applications, as the OpenFeature Remote Evaluation Protocol (OFREP 0.3) has it.
+//!
+//! For each target `t` there are `t` (the state's name) and the booleans `t.write_new`, `t.shadow_read`, `t.read_new`. A
+//! client that gets no answer falls back to its default, which is to be the legacy side.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use mysql::DbError;
+use mysql::control::flag;
+use serde_json::{Value, json};
+
+use super::auth::Caller;
+use super::{Api, ApiError, Shared};
+use crate::flags::State as FlagState;
+
+impl Api {
+    async fn flags(&self) -> Result<Vec<(String, Value)>, ApiError> {
+        let db = &self.context.database;
+        let stored = self.with(async |session| Ok::<_, DbError>(flag::all(session, db).await?)).await?;
+        let of = |t: &plan::checked::Target| {
+            stored.get(&t.table).map_or(FlagState::Legacy, |s| FlagState::stored(&s.state))
+        };
+        Ok(self.context.plan.targets.iter().flat_map(|t| evaluated(&t.table, of(t))).collect())
+    }
+}
+
+fn evaluated(target: &str, state: FlagState) -> Vec<(String, Value)> {
+    let said = |key: String, variant: &str, value: Value| {
+        let body =
+            json!({ "key": key, "reason": "STATIC", "variant": variant, "value": value, "metadata": {} });
+        (key, body)
+    };
+    let boolean =
+        |name: &str, on: bool| said(format!("{target}.{name}"), if on { "on" } else { "off" }, json!(on));
+    vec![
+        said(target.to_owned(), state.name(), json!(state.name())),
+        boolean("write_new", state.writes_new()),
+        boolean("shadow_read", state.compares_reads()),
+        boolean("read_new", state.reads_new()),
+    ]
+}
+
+pub async fn one(
+    State(api): State<Shared>,
+    _: Caller,
+    Path(key): Path<String>,
+) -> Result<Response, ApiError> {
+    let found = api.flags().await?.into_iter().find(|(name, _)| *name == key);
+    Ok(match found {
+        Some((_, flag)) => Json(flag).into_response(),
+        None => {
+            let details = format!("the plan has no target for the flag `{key}`");
+            let body = json!({ "key": key, "errorCode": "FLAG_NOT_FOUND", "errorDetails": details });
+            (StatusCode::NOT_FOUND, Json(body)).into_response()
+        }
+    })
+}
+
+pub async fn all(State(api): State<Shared>, _: Caller, headers: HeaderMap) -> Result<Response, ApiError> {
+    let flags: Vec<Value> = api.flags().await?.into_iter().map(|(_, flag)| flag).collect();
+    let body = json!({ "flags": flags, "metadata": {} });
+    let mut hasher = DefaultHasher::new();
+    body.to_string().hash(&mut hasher);
+    let tag = format!("\"{:016x}\"", hasher.finish());
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
+    let caching = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "no-cache".into())];
+    Ok(match known {
+        Some(known) if known.split(',').any(|t| t.trim().trim_start_matches("W/") == tag) => {
+            (StatusCode::NOT_MODIFIED, caching).into_response()
+        }
+        _ => (StatusCode::OK, caching, Json(body)).into_response(),
+    })
+}

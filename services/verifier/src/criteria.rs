@@ -1,0 +1,183 @@
+//! The strategy's criteria by name (its sections Phase-2.3 and 2.4), answered from the evidence of a pass. Pure.
+
+use serde::Serialize;
+
+use crate::identity::MapEvidence;
+use crate::verdict::{Answer, Deferred, TargetVerdict};
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Criterion {
+    pub name: &'static str,
+    pub answer: Answer,
+    /// What was seen: numbers, never values of rows.
+    pub evidence: String,
+    /// Who has to act; "nobody" if it is fulfilled.
+    pub who: &'static str,
+    pub next_step: &'static str,
+}
+
+const OPERATOR: &str = "operator";
+const APPLICATION: &str = "application team";
+
+fn criterion(
+    name: &'static str,
+    answer: Answer,
+    evidence: String,
+    who: &'static str,
+    next_step: &'static str,
+) -> Criterion {
+    let fulfilled = answer == Answer::Ready;
+    let (who, next_step) = if fulfilled { ("nobody", "") } else { (who, next_step) };
+    Criterion { name, answer, evidence, who, next_step }
+}
+
+/// The worst answer of the reasons with these names; "ready" if there is none.
+fn worst(targets: &[TargetVerdict], names: &[&str]) -> Answer {
+    let reasons = targets.iter().flat_map(|t| &t.reasons).filter(|r| names.contains(&r.criterion.as_str()));
+    let seen = if targets.is_empty() { Answer::Unknown } else { Answer::Ready };
+    reasons.map(|r| r.answer).max().unwrap_or(seen)
+}
+
+pub fn of(targets: &[TargetVerdict], maps: &[MapEvidence], deferred: &[Deferred]) -> Vec<Criterion> {
+    let sum = |of: fn(&TargetVerdict) -> u64| targets.iter().map(of).sum::<u64>();
+    let (wanted, present) = (sum(|t| t.evidence.wanted_rows), sum(|t| t.evidence.present_rows));
+    let (differ, reports) = (sum(|t| t.evidence.confirmed), sum(|t| t.evidence.reports));
+    let coverage = worst(targets, &["backfill", "coverage"]);
+    let equal = worst(targets, &["rows equal"]).max(coverage);
+    let mut all = vec![
+        criterion(
+            "counts",
+            worst(targets, &["counts", "no extra rows"]).max(equal),
+            format!("{} targets: {wanted} rows wanted, {present} present", targets.len()),
+            OPERATOR,
+            "see the targets that differ: `crossfade verdict`",
+        ),
+        criterion(
+            "samples and hashes",
+            equal,
+            format!(
+                "every row of both sides was hashed, which is more than a sample: {differ} scopes differ"
+            ),
+            OPERATOR,
+            "find who writes these columns; then `crossfade verify --once`",
+        ),
+        criterion(
+            "explained exceptions",
+            worst(targets, &["no open exceptions"]),
+            format!(
+                "{} scopes parked, {} waived, {reports} reported with a reason",
+                sum(|t| t.evidence.parked),
+                sum(|t| t.evidence.waived)
+            ),
+            OPERATOR,
+            "`crossfade exceptions list --parked`, then redrive or waive",
+        ),
+        criterion(
+            "referential integrity",
+            equal,
+            format!(
+                "a reference is written only while its parent exists: {reports} without one are reported and NULL"
+            ),
+            APPLICATION,
+            "`crossfade exceptions list` names the parents that are missing",
+        ),
+    ];
+    all.push(rerun(targets));
+    all.push(mappings(maps));
+    all.push(high_risk(targets, deferred));
+    all
+}
+
+fn rerun(targets: &[TargetVerdict]) -> Criterion {
+    let again = targets.iter().filter_map(|t| t.evidence.rerun_changed);
+    let (runs, changed) = again.fold((0, 0), |(n, sum), changed| (n + 1, sum + changed));
+    let answer =
+        if runs == targets.len() && runs > 0 && changed == 0 { Answer::Ready } else { Answer::Unknown };
+    criterion(
+        "zero-change re-run",
+        answer,
+        format!("{runs} of {} targets were run again, {changed} rows changed by it", targets.len()),
+        OPERATOR,
+        "`crossfade backfill --again`, best while little is written",
+    )
+}
+
+fn mappings(maps: &[MapEvidence]) -> Criterion {
+    let good = maps.iter().all(|m| m.bijection && m.uncovered == 0);
+    let uncovered: u64 = maps.iter().map(|m| m.uncovered).sum();
+    let torn = maps.iter().filter(|m| !m.bijection).count();
+    criterion(
+        "mappings complete",
+        if good { Answer::Ready } else { Answer::NotReady },
+        format!(
+            "{} maps with {} entries: {uncovered} rows without an entry, {torn} maps that are no bijection",
+            maps.len(),
+            maps.iter().map(|m| m.entries).sum::<u64>()
+        ),
+        OPERATOR,
+        "find who wrote into the map; rows without an entry get one by `crossfade backfill --again`",
+    )
+}
+
+fn high_risk(targets: &[TargetVerdict], deferred: &[Deferred]) -> Criterion {
+    let high: Vec<&TargetVerdict> = targets.iter().filter(|t| t.evidence.risk == "high").collect();
+    let answer = high.iter().map(|t| t.verdict).max().unwrap_or(Answer::Ready);
+    criterion(
+        "high-risk items",
+        answer,
+        format!("{} compared, {} deferred with a reason and a date", high.len(), deferred.len()),
+        OPERATOR,
+        "see these targets, or defer them in the plan with a reason",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::{TargetEvidence, of_target};
+
+    fn good() -> TargetEvidence {
+        TargetEvidence {
+            target: "t".into(),
+            risk: "high".into(),
+            backfilled: true,
+            complete: true,
+            wanted_rows: 3,
+            present_rows: 3,
+            rerun_changed: Some(0),
+            ..TargetEvidence::default()
+        }
+    }
+
+    fn answers(evidence: TargetEvidence) -> Vec<(&'static str, Answer)> {
+        of(&[of_target(evidence)], &[], &[]).into_iter().map(|c| (c.name, c.answer)).collect()
+    }
+
+    #[test]
+    fn each_kind_of_evidence_stands_against_its_criterion() {
+        assert!(answers(good()).iter().all(|(_, a)| *a == Answer::Ready), "{:?}", answers(good()));
+        let against = |evidence: TargetEvidence| -> Vec<&'static str> {
+            answers(evidence).into_iter().filter(|(_, a)| *a != Answer::Ready).map(|(n, _)| n).collect()
+        };
+        assert_eq!(against(TargetEvidence { present_rows: 2, ..good() }), ["counts", "high-risk items"]);
+        assert_eq!(
+            against(TargetEvidence { confirmed: 1, ..good() }),
+            ["counts", "samples and hashes", "referential integrity", "high-risk items"]
+        );
+        assert_eq!(
+            against(TargetEvidence { parked: 1, ..good() }),
+            ["explained exceptions", "high-risk items"]
+        );
+        assert_eq!(against(TargetEvidence { rerun_changed: None, ..good() }), ["zero-change re-run"]);
+        assert_eq!(against(TargetEvidence { rerun_changed: Some(2), ..good() }), ["zero-change re-run"]);
+    }
+
+    #[test]
+    fn a_torn_map_is_a_definite_no_and_no_target_is_no_answer() {
+        let map = MapEvidence { entity: "users".into(), entries: 2, bijection: false, uncovered: 0 };
+        let all = of(&[of_target(good())], &[map], &[]);
+        let answer = |name: &str| all.iter().find(|c| c.name == name).map(|c| c.answer);
+        assert_eq!(answer("mappings complete"), Some(Answer::NotReady));
+        assert!(of(&[], &[], &[]).iter().any(|c| c.answer == Answer::Unknown));
+    }
+}
