@@ -72,7 +72,7 @@ function header() {
     h("p", { class: "brand" }, h("strong", null, "Crossfade"), doc?.source && h("span", { class: "soft" }, ` ${doc.source}`)),
     h("nav", { "aria-label": "Pages" }, h("ul", null, NAV.map(([href, name]) => h("li", { key: href },
       h("a", { href, "aria-current": here === href ? "page" : null }, name,
-        href === "#/exceptions" && parked > 0 && h("span", { class: "tag bad" }, `${number(parked)} parked`)))))),
+        href === "#/exceptions" && parked > 0 && h("span", { class: "tag bad" }, number(parked), h("span", { class: "label" }, " parked"))))))),
     h("div", { class: "who" },
       open.key !== "/" && h("a", { key: "verdict", href: "#/", class: "plain" }, badge(is, WORDS[is])),
       h("span", { key: "live", class: `link ${link}` }, { off: "not connected", on: "live", "": store.auth ? "signed out" : "connecting" }[link]),

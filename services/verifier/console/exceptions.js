@@ -57,7 +57,7 @@ export function exceptionTable(t) {
       { id: "reason", name: "Reason", class: "full", cell: (e) => code(e.reason) },
       { id: "missing", name: "Missing", class: "full", cell: (e) => (e.missing_entity ? code(`${e.missing_entity} ${e.missing_id ?? ""}`) : code(null)) },
       { id: "detail", name: "Detail", class: "wide", cell: (e) => e.detail ?? h("span", { class: "soft" }, "–") },
-      { id: "since", name: "Since", cell: (e) => time(e.since) },
+      { id: "since", name: "Since", class: "full", cell: (e) => time(e.since) },
       { id: "waived", name: "Waived", class: "full", cell: (e) => (e.waived_by ? [h("strong", null, e.waived_by), e.waived_because ? `: ${e.waived_because}` : ""] : h("span", { class: "soft" }, "no")) },
     ].filter(Boolean),
   });

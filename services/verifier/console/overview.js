@@ -179,7 +179,7 @@ function criteria(doc) {
       { id: "name", name: "Criterion", cell: (c) => c.name },
       { id: "answer", name: "Answer", cell: (c) => badge(["said", "unproved"].includes(verdict().why) || c.answer === "deferred" ? c.answer : "unknown") },
       { id: "evidence", name: "Evidence", class: "wide", cell: (c) => prose(c.evidence || "–") },
-      { id: "who", name: "Who acts", cell: (c) => (c.who === "nobody" ? h("span", { class: "soft" }, "nobody") : c.who) },
+      { id: "who", name: "Who acts", class: "full", cell: (c) => (c.who === "nobody" ? h("span", { class: "soft" }, "nobody") : c.who) },
       { id: "next", name: "Next step", class: "wide", cell: (c) => (c.next_step ? prose(c.next_step) : h("span", { class: "soft" }, "–")) },
     ],
   }));
@@ -212,7 +212,11 @@ function differences(t) {
 }
 
 /** @param {any} t */
-export const rowsOf = (t) => h("span", { class: "num" }, `${number(t.wanted_rows)} `, h("span", { class: t.wanted_rows === t.present_rows ? "soft" : "warn" }, t.wanted_rows === t.present_rows ? "=" : "≠"), ` ${number(t.present_rows)}`);
+export function rowsOf(t) {
+  const same = t.wanted_rows === t.present_rows;
+  return [h("span", { class: "num" }, number(t.wanted_rows)), " ",
+    h("span", { class: "num" }, h("span", { class: same ? "soft" : "warn" }, same ? "=" : "≠"), ` ${number(t.present_rows)}`)];
+}
 
 export const targetBadge = (t) => (t.deferred ? [badge("deferred"), " ", h("small", { class: "soft num" }, `until ${t.deferred.review_by}`)] : badge(answerOf(t)));
 

@@ -27,9 +27,9 @@ export function auditPage() {
   let last = 0;
   let more = false;
   const asked = poll(async () => {
-    more = true;
+    let unread = true;
     // The answer has no "next": one asks from the last entry on until nothing new comes.
-    for (let i = 0; i < AT_ONCE && more; i++) {
+    for (let i = 0; i < AT_ONCE && unread; i++) {
       const data = await api(`/api/v1/audit?after=${last}`);
       chain = data.chain;
       const before = entries.size;
@@ -37,8 +37,9 @@ export function auditPage() {
         entries.set(e.id, e);
         last = Math.max(last, e.id);
       }
-      more = entries.size > before;
+      unread = entries.size > before;
     }
+    more = unread;
     return true;
   }, 10);
   return {
@@ -89,7 +90,6 @@ function list(rows, broken) {
 
 // ---- signing in ----
 
-/** @param {(token: string) => void} [then] */
 export function signIn() {
   const submit = (event) => {
     event.preventDefault();

@@ -103,7 +103,7 @@ export function unproved() {
   const dead = silent();
   const names = new Set(dead.map((s) => s.name).filter((name) => !all.some((s) => s.name === name && !dead.includes(s))));
   const fence = store.doc?.fence;
-  if (fence?.waits_for && !(fence.lag_seconds <= OLD_AFTER)) names.add(fence.waits_for);
+  if (fence?.waits_for && !(typeof fence.lag_seconds === "number" && fence.lag_seconds <= OLD_AFTER)) names.add(fence.waits_for);
   return [...names];
 }
 

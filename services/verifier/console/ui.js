@@ -131,7 +131,7 @@ export function bar(target, b) {
  */
 export function table(t) {
   const head = t.head ?? t.columns[0].id;
-  return h("div", { class: "scroll" }, h("table", { role: "table" },
+  return h("div", { class: "scroll" }, h("table", { role: "table", class: t.columns.length > 7 ? "many" : null },
     h("caption", null, t.caption),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, t.columns.map((c) => {
       const on = t.sorted?.id === c.id;

@@ -61,6 +61,8 @@ struct Demo {
     program: PathBuf,
     url: String,
     bus: String,
+    /// Where the console is served.
+    console: String,
     /// Kafka must live as long as the demo.
     kafka: Option<Kafka>,
 }
@@ -75,6 +77,7 @@ impl Demo {
             .env("CROSSFADE_PLAN", plans())
             .env("CROSSFADE_PARAMS", format!("system_admin={}", sample::SYSTEM_ADMIN))
             .env("CROSSFADE_VERIFY_EVERY", "10m")
+            .env("CROSSFADE_CONSOLE", &self.console)
             .env("CROSSFADE_LOG", std::env::var("CROSSFADE_LOG").unwrap_or_else(|_| "warn".into()))
             .kill_on_drop(true);
         command
@@ -85,6 +88,7 @@ impl Demo {
     }
 
     async fn services(&self) -> Result<Vec<Child>> {
+        println!("console, while the demo runs: http://{}/", self.console);
         if self.bus == "in-process" {
             return Ok(vec![self.start(&["up"])?]);
         }
@@ -194,7 +198,8 @@ async fn demo() -> Result<bool> {
         other => bail!("DEMO_BUS: `{other}` is neither `in-process` nor `kafka`"),
     };
     let bus = kafka.as_ref().map_or("in-process".into(), Kafka::url);
-    let demo = Demo { program: program(), url: url.clone(), bus, kafka };
+    let console = format!("127.0.0.1:{}", testkit::ports::free());
+    let demo = Demo { program: program(), url: url.clone(), bus, console, kafka };
     let options = ChurnOptions {
         sessions: setting("DEMO_SESSIONS", 6)?,
         // The broker and the load share the machine with all the rest.
