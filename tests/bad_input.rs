@@ -8,6 +8,8 @@ mod answer;
 mod control;
 #[path = "bad_input/ddl.rs"]
 mod ddl;
+#[path = "bad_input/direct.rs"]
+mod direct;
 #[path = "bad_input/keys.rs"]
 mod keys;
 #[path = "bad_input/locks.rs"]

@@ -70,6 +70,7 @@ pub fn reader(s: &cdc_reader::Status) -> Vec<Reading> {
         ("crossfade_reader_events", "Binlog events read", s.events),
         ("crossfade_reader_transactions", "Transactions read", s.transactions),
         ("crossfade_reader_rows", "Rows of watched tables read, echoes among them", s.rows),
+        ("crossfade_reader_direct_writes", "Transactions of others that wrote into targets", s.direct_writes),
         ("crossfade_reader_echoes", "Updates that changed nothing the plan reads", s.echoes),
         ("crossfade_reader_published_rows", "Row changes published", s.published_rows),
         ("crossfade_reader_published_bytes", "Bytes published", s.published_bytes),

@@ -208,7 +208,11 @@ impl List<'_> {
         }
         on("service", KEEP);
         match role {
-            Role::CdcReader => on("reader", KEEP),
+            Role::CdcReader => {
+                on("reader", KEEP);
+                on("finding", ADD);
+                on("flag", READ);
+            }
             Role::Mapper => {
                 on("redrive", ALL);
                 on("exceptions", READ);

@@ -8,6 +8,7 @@ use change::{Cause, Cell, ChangeBatch, Fold, Key, Op, Position, RowChange, Table
 
 use crate::image::{Image, Origin};
 use crate::tables::Watched;
+use crate::witness::Direct;
 
 /// A record is closed when it holds this many bytes of cells: far below any broker's limit on a message.
 const RECORD: usize = 256 << 10;
@@ -26,6 +27,7 @@ pub(crate) struct Batch {
     pub prompt: bool,
     /// Commit time of the newest contributing transaction, in milliseconds since 1970.
     pub time_ms: u64,
+    pub direct: Vec<(Direct, Position)>,
 }
 
 /// A batch as the publisher takes it.
@@ -40,6 +42,8 @@ pub(crate) struct Handed {
     pub prompt: bool,
     /// In bytes of cells and whole images.
     pub size: usize,
+    /// Others' writes into targets, each with the position of its transaction.
+    pub direct: Vec<(Direct, Position)>,
 }
 
 impl Batch {
@@ -115,6 +119,7 @@ impl Batch {
             end: batch.ended.then(|| end.clone()),
             prompt: batch.prompt,
             size: batch.bytes,
+            direct: batch.direct,
         }
     }
 }

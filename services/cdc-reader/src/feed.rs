@@ -26,9 +26,13 @@ use crate::seat::patient;
 use crate::source::{Gone, Source};
 use crate::status::Counters;
 use crate::tables::{Problem, Sight, Tables, spell};
+use crate::witness::Direct;
 
 /// A stream that brings no whole event for this long is given up, however slow the line.
 const LONGEST_SILENCE: Duration = Duration::from_secs(600);
+
+/// Others' writes that one batch names; more say nothing new.
+const MOST_DIRECT: usize = 100;
 
 pub(crate) struct Feed {
     pub context: Context,
@@ -43,6 +47,8 @@ pub(crate) struct Feed {
     pub group: Option<Group>,
     pub batch: Batch,
     pub scratch: Vec<RowChange>,
+    /// What the transaction wrote into targets, if it turns out not to be ours.
+    pub direct: Vec<Direct>,
 }
 
 /// The transaction that is being read.
@@ -52,6 +58,8 @@ pub(crate) struct Group {
     time_ms: u64,
     /// Whole images of it so far.
     row: u64,
+    /// It touches a lane or a pass.
+    ours: bool,
 }
 
 /// Why reading a stream ended.
@@ -198,15 +206,22 @@ impl Feed {
         let time_ms = u64::from(header.timestamp) * 1000;
         self.counters.source_time_ms.store(time_ms, Relaxed);
         self.tables.start();
-        self.group = Some(Group { gtid, time_ms, row: 0 });
+        self.direct.clear();
+        self.group = Some(Group { gtid, time_ms, row: 0, ours: false });
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), ReaderError> {
-        let Some(Group { gtid, .. }) = self.group.take() else {
+        let Some(Group { gtid, ours, .. }) = self.group.take() else {
             return Err(self.protocol("a transaction ends that has not started"));
         };
         self.position.advance(gtid.domain, gtid.server, gtid.sequence);
+        let room = MOST_DIRECT.saturating_sub(self.batch.direct.len());
+        if !ours && !self.direct.is_empty() && room > 0 {
+            let at = &self.position;
+            self.batch.direct.extend(self.direct.drain(..).take(room).map(|d| (d, at.clone())));
+            self.batch.prompt = true;
+        }
         self.batch.ended = true;
         self.counters.transactions.fetch_add(1, Relaxed);
         Ok(())
@@ -221,6 +236,18 @@ impl Feed {
             None if rows.is_dummy() => Ok(()),
             None => Err(self.protocol("rows of a table that was not described")),
             Some(Sight::Ignored) => Ok(()),
+            Some(Sight::Ours) => {
+                if let Some(group) = &mut self.group {
+                    group.ours = true;
+                }
+                Ok(())
+            }
+            Some(Sight::Shadow(look)) => {
+                if !group.ours && !self.direct.iter().any(|d| look.is_of(d)) {
+                    self.direct.extend(look.first(rows));
+                }
+                Ok(())
+            }
             Some(Sight::Barrier) => {
                 self.batch.prompt = true;
                 Ok(())
@@ -234,6 +261,12 @@ impl Feed {
             Some(Sight::Watched(view)) => {
                 let index = view.index;
                 let mut changes = std::mem::take(&mut self.scratch);
+                if let Some(look) = &view.written
+                    && !group.ours
+                    && !self.direct.iter().any(|d| look.is_of(d))
+                {
+                    self.direct.extend(look.first(rows));
+                }
                 let counts = view.changes.changes(rows, &mut changes).map_err(|e| self.binlog(e))?;
                 let table = &self.tables.watched[index];
                 let mut images = Vec::new();

@@ -21,6 +21,7 @@ mod seat;
 mod source;
 mod status;
 mod tables;
+mod witness;
 
 pub use context::{Context, Settings};
 pub use error::ReaderError;

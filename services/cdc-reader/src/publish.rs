@@ -53,6 +53,7 @@ use crate::schema::Shapes;
 use crate::seat::{Seat, patient};
 use crate::status::{Counters, Status};
 use crate::tables::{Tables, Watched};
+use crate::witness::Written;
 
 /// A beat is probed this often: does it come back?
 const PROBE_EVERY: Duration = Duration::from_secs(2);
@@ -224,6 +225,10 @@ impl Publisher {
             self.received.clone_from(end);
             self.falls = 0;
         }
+        if !handed.direct.is_empty() {
+            self.counters.direct_writes.fetch_add(handed.direct.len() as u64, Relaxed);
+            self.seat.witness(&handed.direct).await?;
+        }
         let worth_saving = handed.prompt || !handed.records.is_empty();
         let task = if handed.records.is_empty() {
             None
@@ -284,7 +289,8 @@ impl Publisher {
 
     fn start_feed(&mut self) {
         let (out, batches) = mpsc::channel(1);
-        let tables = Tables::new(self.watched.clone(), self.context.database.control());
+        let written = Written::of_plan(&self.context.plan);
+        let tables = Tables::new(self.watched.clone(), written, self.context.database.control());
         let feed = Feed {
             context: self.context.clone(),
             tables,
@@ -297,6 +303,7 @@ impl Publisher {
             group: None,
             batch: Batch::default(),
             scratch: Vec::new(),
+            direct: Vec::new(),
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(feed.run(stop.clone()));

@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use backon::BackoffBuilder;
 use change::Position;
+use mysql::control::finding;
 use mysql::{Database, DbError, Session};
 use plan::quote;
 
 use crate::error::ReaderError;
+use crate::witness::Direct;
 
 /// A beat that is not answered by then is tried again on another connection. The first may still be carried out after the
 /// second, and then sets the position back by one save: more is read again, nothing is lost.
@@ -82,21 +84,35 @@ impl Seat {
             quote::text(&self.source),
             self.epoch
         );
+        if self.execute(&statement).await? == 0 {
+            return Err(ReaderError::Deposed { source_name: self.source.clone(), epoch: self.epoch });
+        }
+        self.beat += 1;
+        self.saved.clone_from(position);
+        Ok((self.beat, Instant::now()))
+    }
+
+    /// Writes down others' writes into targets. Those of a target that is dual-written are allowed.
+    pub async fn witness(&mut self, direct: &[(Direct, Position)]) -> Result<(), ReaderError> {
+        for (write, position) in direct {
+            let statement = finding::direct_write(&self.database, &write.target, &write.key, position);
+            if self.execute(&statement).await? > 0 {
+                tracing::warn!(target = %write.target, key = %write.key, %position, "somebody else wrote into a target");
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a statement; errors that pass are waited for.
+    async fn execute(&mut self, statement: &str) -> Result<u64, ReaderError> {
         let mut waits = patient();
         loop {
-            let error = match self.session.execute(&statement).await {
-                Ok(0) => {
-                    return Err(ReaderError::Deposed { source_name: self.source.clone(), epoch: self.epoch });
-                }
-                Ok(_) => {
-                    self.beat += 1;
-                    self.saved.clone_from(position);
-                    return Ok((self.beat, Instant::now()));
-                }
+            let error = match self.session.execute(statement).await {
+                Ok(matched) => return Ok(matched),
                 Err(e) if e.is_transient() => e,
                 Err(e) => return Err(e.into()),
             };
-            tracing::warn!(%error, "the beat failed; trying again");
+            tracing::warn!(%error, "the control schema could not be written; trying again");
             tokio::time::sleep(waits.next().unwrap_or(Duration::from_secs(5))).await;
             if !self.session.is_open() {
                 match session(&self.database).await {

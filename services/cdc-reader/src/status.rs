@@ -26,6 +26,8 @@ pub struct Status {
     /// Of both.
     pub published_bytes: u64,
     pub barriers: u64,
+    /// Transactions of others that wrote into targets.
+    pub direct_writes: u64,
     /// Commit time of the newest transaction read, by the source's clock: milliseconds since 1970.
     pub source_time_ms: u64,
     /// From the commit of the last probed beat until it came back through the binlog: the reader's lag, in
@@ -48,6 +50,7 @@ pub(crate) struct Counters {
     pub published_images: AtomicU64,
     pub published_bytes: AtomicU64,
     pub barriers: AtomicU64,
+    pub direct_writes: AtomicU64,
     pub source_time_ms: AtomicU64,
     pub lag_ms: AtomicU64,
     pub largest_batch: AtomicU64,
@@ -69,6 +72,7 @@ impl Counters {
             published_images: self.published_images.load(Relaxed),
             published_bytes: self.published_bytes.load(Relaxed),
             barriers: self.barriers.load(Relaxed),
+            direct_writes: self.direct_writes.load(Relaxed),
             source_time_ms: self.source_time_ms.load(Relaxed),
             lag_ms: self.lag_ms.load(Relaxed),
             largest_batch: self.largest_batch.load(Relaxed),

@@ -8,6 +8,7 @@ use plan::catalog::Column;
 use plan::checked::Checked;
 
 use crate::image::Image;
+use crate::witness::{Look, Written};
 
 /// More table maps than this are forgotten at the start of a transaction; each transaction sends its own anyway.
 const KNOWN: usize = 4096;
@@ -38,6 +39,10 @@ pub(crate) enum Sight {
     Reader(Box<Projection>),
     /// The control table `barrier`: somebody waits for the position to move.
     Barrier,
+    /// The control tables `lane` and `pass`: the transaction is ours.
+    Ours,
+    /// A shadow: only we write it.
+    Shadow(Box<Look>),
 }
 
 /// How the rows of a watched table are read.
@@ -46,6 +51,8 @@ pub(crate) struct View {
     pub index: usize,
     pub changes: Projection,
     pub whole: Option<Whole>,
+    /// New columns stand in it, which only we write.
+    pub written: Option<Look>,
 }
 
 /// How whole rows of it are read. Echoes are updates that change nothing at all.
@@ -57,6 +64,7 @@ pub(crate) struct Whole {
 pub(crate) struct Tables {
     pub watched: Vec<Watched>,
     by_name: HashMap<TableName, usize>,
+    written: HashMap<TableName, Written>,
     control: String,
     known: HashMap<u64, (Vec<u8>, Sight)>,
 }
@@ -74,9 +82,10 @@ impl From<BinlogError> for Problem {
 }
 
 impl Tables {
-    pub fn new(watched: Vec<Watched>, control: &str) -> Tables {
+    pub fn new(watched: Vec<Watched>, written: Vec<Written>, control: &str) -> Tables {
         let by_name = watched.iter().enumerate().map(|(i, w)| (w.name.clone(), i)).collect();
-        Tables { watched, by_name, control: control.into(), known: HashMap::new() }
+        let written = written.into_iter().map(|w| (w.name.clone(), w)).collect();
+        Tables { watched, by_name, written, control: control.into(), known: HashMap::new() }
     }
 
     /// Ids mean nothing on another connection.
@@ -108,7 +117,14 @@ impl Tables {
 
     fn sight(&self, name: &TableName, body: &[u8]) -> Result<Sight, Problem> {
         if let Some(i) = self.by_name.get(name) {
-            return Ok(Sight::Watched(Box::new(self.watched[*i].view(*i, TableMap::parse(body)?)?)));
+            let map = TableMap::parse(body)?;
+            let mut view = self.watched[*i].view(*i, map.clone())?;
+            view.written = self.written.get(name).and_then(|w| w.look(map));
+            return Ok(Sight::Watched(Box::new(view)));
+        }
+        if let Some(written) = self.written.get(name) {
+            let look = written.look(TableMap::parse(body)?);
+            return Ok(look.map_or(Sight::Ignored, |look| Sight::Shadow(Box::new(look))));
         }
         if name.schema != self.control {
             return Ok(Sight::Ignored);
@@ -119,6 +135,7 @@ impl Tables {
                 Sight::Reader(Box::new(Projection::by_ordinal(TableMap::parse(body)?, vec![0, 1, 2])?))
             }
             "barrier" => Sight::Barrier,
+            "lane" | "pass" => Sight::Ours,
             _ => Sight::Ignored,
         })
     }
@@ -194,7 +211,7 @@ impl Watched {
             generated: &self.generated,
         };
         let changes = self.project(map, wanted, &self.columns)?;
-        Ok(View { index, changes, whole })
+        Ok(View { index, changes, whole, written: None })
     }
 
     fn project(&self, map: TableMap, wanted: Wanted, columns: &[Column]) -> Result<Projection, Problem> {

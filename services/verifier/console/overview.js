@@ -1,7 +1,7 @@
 // The overview: can we cut over; if not, why, and who acts; how fresh is that? Then the criteria, targets, maps and services.
 
 import { h } from "./dom.js";
-import { answerOf, changed, elapsed, isLost, OLD_AFTER, serverNow, silent, store, unproved, verdict, whoActs } from "./store.js";
+import { answerOf, changed, elapsed, isLost, isReplaced, isSilent, serverNow, silent, store, unproved, verdict, whoActs } from "./store.js";
 import { age, badge, bar, clock, code, count, duration, empty, facts, icon, moment, number, order, prose, section, table, tag, WORDS, yes } from "./ui.js";
 
 /** @typedef {import("./dom.js").VNode} VNode */
@@ -45,9 +45,11 @@ export function sentence() {
   }
   const late = doc.targets.filter((t) => t.deferred).length;
   const sound = doc.targets.length - late;
+  const open = (v.criteria ?? []).filter((c) => c.answer !== "ready" && c.answer !== "deferred").map((c) => c.name);
   if (is === "ready") {
     return `Old and new agree on ${count(sound, "target")}. Reads may move; this holds ${duration(left)} more.` +
-      (late ? ` ${count(late, "deferred target")} left out.` : "");
+      (late ? ` ${count(late, "deferred target")} left out.` : "") +
+      (open.length ? ` Not answered yet: ${open.join(", ")}.` : "");
   }
   const n = reasons(doc).length;
   return is === "not_ready"
@@ -84,7 +86,9 @@ function reasons(doc) {
   const weight = (t) => (t.verdict === "not_ready" ? 0 : 1);
   for (const t of [...doc.targets].sort((a, b) => weight(a) - weight(b))) {
     if (t.deferred) continue;
-    for (const r of t.reasons ?? []) found.push({ ...r, target: t.target });
+    // Without a verdict every target says the same as the whole: once is enough.
+    const said = (r) => found.some((f) => f.target === null && f.criterion === r.criterion && f.detail === r.detail);
+    for (const r of t.reasons ?? []) if (!said(r)) found.push({ ...r, target: t.target });
   }
   return found;
 }
@@ -94,7 +98,7 @@ export function reasonList(list) {
   return list.map((r, i) => h("li", { key: `${r.target ?? ""}/${r.criterion}/${i}`, class: "reason" },
     h("p", { class: "detail" }, icon(r.answer), h("span", null, h("strong", null, r.criterion), ": ", prose(r.detail))),
     h("p", { class: "next" },
-      h("span", { class: "who" }, h("span", { class: "soft" }, "Who acts: "), r.who || whoActs(r.criterion) || "not said"),
+      h("span", { class: "who" }, h("span", { class: "soft" }, "Who acts: "), r.who || whoActs(r.criterion)),
       r.next_step ? h("span", null, h("span", { class: "soft" }, "Next: "), prose(r.next_step)) : null)));
 }
 
@@ -141,8 +145,9 @@ function fresh() {
   const lost = isLost();
   const alarms = warnings();
   const since = elapsed();
-  const dead = silent().length;
-  const many = (doc.services ?? []).length;
+  const names = new Set((doc.services ?? []).map((s) => s.name));
+  const many = names.size;
+  const dead = new Set(silent().map((s) => s.name)).size;
   const until = left === null ? null : new Date(serverNow() + left * 1000).toISOString();
   return section("How fresh is that?", { id: "fresh", aside: lost && h("span", { class: "tag old" }, "old") },
     alarms.length > 0 && h("ul", { class: "alarms" }, alarms.map((a, i) => h("li", { key: i }, icon("not_ready"), h("span", null, a)))),
@@ -177,7 +182,7 @@ function criteria(doc) {
     key: (c) => c.name,
     columns: [
       { id: "name", name: "Criterion", cell: (c) => c.name },
-      { id: "answer", name: "Answer", cell: (c) => badge(["said", "unproved"].includes(verdict().why) || c.answer === "deferred" ? c.answer : "unknown") },
+      { id: "answer", name: "Answer", class: "full", cell: (c) => badge(["said", "unproved"].includes(verdict().why) || c.answer === "deferred" ? c.answer : "unknown") },
       { id: "evidence", name: "Evidence", class: "wide", cell: (c) => prose(c.evidence || "–") },
       { id: "who", name: "Who acts", class: "full", cell: (c) => (c.who === "nobody" ? h("span", { class: "soft" }, "nobody") : c.who) },
       { id: "next", name: "Next step", class: "wide", cell: (c) => (c.next_step ? prose(c.next_step) : h("span", { class: "soft" }, "–")) },
@@ -188,7 +193,7 @@ function criteria(doc) {
 // ---- targets ----
 
 export const link = (target) => `#/targets/${encodeURIComponent(target)}`;
-const PHASES = ["waiting", "backfilling", "syncing", "ready"];
+const PHASES = ["deferred", "waiting", "backfilling", "syncing", "ready"];
 const RISKS = ["low", "medium", "high"];
 const ORDER = ["not_ready", "unknown", "ready", "deferred"];
 const STEPS = ["legacy", "dual_write", "shadow_read", "new_read"];
@@ -268,22 +273,21 @@ export function maps(doc) {
       { id: "entity", name: "Entity", cell: (m) => m.entity },
       { id: "entries", name: "Entries", class: "right", cell: (m) => h("span", { class: "num" }, number(m.entries)) },
       { id: "bijection", name: "One to one", cell: (m) => (isLost() ? badge("unknown") : yes(m.bijection, m.bijection ? "Yes" : "No")) },
-      { id: "uncovered", name: "Rows without a UUID", class: "right", cell: (m) => some(m.uncovered, "bad") },
+      { id: "uncovered", name: "Rows without a UUID", class: "right full", cell: (m) => some(m.uncovered, "bad") },
     ],
   }));
 }
 
 function services(doc) {
   const list = doc.services ?? [];
-  const dead = (s) => typeof s.seen_seconds_ago !== "number" || s.seen_seconds_ago > OLD_AFTER;
   return section("Services", { id: "services" }, list.length === 0 ? empty("No service has been seen. `crossfade up` starts all of them.") : table({
     caption: "When each one was last seen",
     rows: list,
     key: (s) => `${s.name}/${s.instance}`,
     columns: [
       { id: "name", name: "Service", cell: (s) => s.name },
-      { id: "instance", name: "Instance", cell: (s) => code(s.instance) },
-      { id: "state", name: "State", cell: (s) => (isLost() ? badge("unknown") : dead(s) ? badge("not_ready", "Does not answer") : badge(s.state === "running" ? "ready" : "unknown", s.state)) },
+      { id: "instance", name: "Instance", class: "full", cell: (s) => code(s.instance) },
+      { id: "state", name: "State", class: "full", cell: (s) => (isLost() ? badge("unknown") : isSilent(s) ? (isReplaced(s) ? badge("deferred", "Gone, replaced") : badge("not_ready", "Does not answer")) : badge(s.state === "running" ? "ready" : "unknown", s.state)) },
       { id: "seen", name: "Last seen", class: "right", cell: (s) => h("span", { class: "num" }, typeof s.seen_seconds_ago === "number" ? age(s.seen_seconds_ago + elapsed()) : "never") },
     ],
   }));

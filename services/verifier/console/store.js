@@ -93,15 +93,18 @@ export function answerOf(target) {
   return overall.why === "said" ? target.verdict : "unknown";
 }
 
-/** Services that have not been seen for more than ten seconds. @returns {any[]} */
-export const silent = () =>
-  (store.doc?.services ?? []).filter((s) => typeof s.seen_seconds_ago !== "number" || s.seen_seconds_ago > OLD_AFTER);
+/** Has an instance not been seen for more than ten seconds? */
+export const isSilent = (s) => typeof s.seen_seconds_ago !== "number" || s.seen_seconds_ago > OLD_AFTER;
+
+/** Does another instance of the same service answer? */
+export const isReplaced = (s) => (store.doc?.services ?? []).some((other) => other.name === s.name && !isSilent(other));
+
+/** Instances of services of which none answers. @returns {any[]} */
+export const silent = () => (store.doc?.services ?? []).filter((s) => isSilent(s) && !isReplaced(s));
 
 /** Services without which nothing new is proved: none of their instances answers, or the fence waits for them for long. @returns {string[]} */
 export function unproved() {
-  const all = store.doc?.services ?? [];
-  const dead = silent();
-  const names = new Set(dead.map((s) => s.name).filter((name) => !all.some((s) => s.name === name && !dead.includes(s))));
+  const names = new Set(silent().map((s) => s.name));
   const fence = store.doc?.fence;
   if (fence?.waits_for && !(typeof fence.lag_seconds === "number" && fence.lag_seconds <= OLD_AFTER)) names.add(fence.waits_for);
   return [...names];
@@ -110,8 +113,15 @@ export function unproved() {
 /** May this caller act? */
 export const mayAct = () => Boolean(store.doc?.can_act);
 
-/** Who acts on a criterion. @param {string} name @returns {string} */
-export const whoActs = (name) => {
-  const who = store.doc?.verdict.criteria?.find((c) => c.name === name)?.who;
-  return who && who !== "nobody" ? who : "";
+/** Reasons name what was checked, criteria what it is for. */
+const CRITERION = {
+  "rows equal": "samples and hashes", coverage: "samples and hashes", backfill: "samples and hashes",
+  "no extra rows": "counts", "no open exceptions": "explained exceptions", "id maps": "mappings complete",
+};
+
+/** Who acts on a reason: whoever acts on its criterion, else the operator. @param {string} reason @returns {string} */
+export const whoActs = (reason) => {
+  const all = store.doc?.verdict.criteria ?? [];
+  const who = (all.find((c) => c.name === reason) ?? all.find((c) => c.name === CRITERION[reason]))?.who;
+  return who && who !== "nobody" ? who : "operator";
 };

@@ -106,7 +106,9 @@ function step(t, to, asked, isUp) {
     act: async (because) => {
       const { flag: now } = await api(`/api/v1/flags/${encodeURIComponent(t.target)}`, { to, because });
       const shown = store.doc?.targets.find((x) => x.target === t.target);
-      if (shown && now) shown.flag = now;
+      // The rest of it comes with the next overview.
+      const rest = { allowed_up: null, blocked_because: "the verifier's next answer is awaited", since: new Date().toISOString() };
+      if (shown && now) shown.flag = { ...rest, ...now };
       announce(`The flag of ${t.target} is ${flagName(now?.state ?? to)} now.`);
       changed();
       asked.refresh();

@@ -1,10 +1,11 @@
 //! The verdict as it stands in the control schema, and what it says now: one that has expired says nothing.
 
+use mysql::control::finding;
 use mysql::{Class, Database, DbError, Row, Session};
 use plan::quote;
 use serde_json::{Value, json};
 
-use crate::verdict::Answer;
+use crate::verdict::{self, Answer};
 
 /// A stored verdict, read at a moment.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Current {
     pub age_seconds: Option<u64>,
     /// Seconds until it says nothing any more; negative: it has expired.
     pub expires_in_seconds: Option<i64>,
+    /// Transactions of others that wrote into a target since.
+    pub direct_writes: u64,
 }
 
 impl Current {
@@ -28,6 +31,7 @@ impl Current {
             made_at: None,
             age_seconds: None,
             expires_in_seconds: None,
+            direct_writes: 0,
         }
     }
 
@@ -52,7 +56,9 @@ impl Current {
         condition: &str,
     ) -> Result<Vec<(String, Self)>, DbError> {
         let sql = format!(
-            "SELECT target, body, verdict, DATE_FORMAT(made_at, '%Y-%m-%dT%H:%i:%s.%fZ'), TIMESTAMPDIFF(SECOND, made_at, NOW(6)), TIMESTAMPDIFF(SECOND, NOW(6), expires_at), expires_at < NOW(6) FROM {} WHERE {condition}",
+            "SELECT target, body, verdict, DATE_FORMAT(made_at, '%Y-%m-%dT%H:%i:%s.%fZ'), TIMESTAMPDIFF(SECOND, made_at, NOW(6)), TIMESTAMPDIFF(SECOND, NOW(6), expires_at), expires_at < NOW(6), (SELECT COUNT(*) FROM {} AS f WHERE f.kind = '{}' AND f.closed_at IS NULL AND f.seen_at > v.made_at AND v.target IN ('', f.target)) FROM {} AS v WHERE {condition}",
+            db.control_table("finding"),
+            finding::DIRECT_WRITE,
             db.control_table("verdict")
         );
         match session.rows(&sql).await {
@@ -64,7 +70,9 @@ impl Current {
 
     fn of_row(row: &Row) -> Result<(String, Self), DbError> {
         let expired = row.bool(6)?.unwrap_or(true);
+        let direct_writes = row.u64(7)?.unwrap_or_default();
         let answer = match row.text(2)? {
+            Some("ready") if direct_writes > 0 => Answer::Unknown,
             Some("ready") if !expired => Answer::Ready,
             Some("not_ready") if !expired => Answer::NotReady,
             _ => Answer::Unknown,
@@ -75,6 +83,7 @@ impl Current {
             made_at: row.text(3)?.map(Into::into),
             age_seconds: row.u64(4)?,
             expires_in_seconds: row.i64(5)?,
+            direct_writes,
         };
         Ok((row.text(0)?.unwrap_or_default().into(), current))
     }
@@ -95,6 +104,18 @@ impl Current {
                 unknown("the stored verdict cannot be read", "`crossfade verify --once`")
             }),
         };
+        if self.direct_writes > 0 && !self.is_expired() {
+            if body["verdict"] == Answer::Ready.name() {
+                body["verdict"] = json!(Answer::Unknown.name());
+            }
+            let detail = format!("{} transactions of others wrote into targets since", self.direct_writes);
+            if let Some(reasons) = body["reasons"].as_array_mut() {
+                reasons.push(json!({
+                    "criterion": verdict::DIRECT_WRITES, "answer": Answer::Unknown.name(),
+                    "detail": detail, "next_step": verdict::WHO_WROTE,
+                }));
+            }
+        }
         if let (Some(made_at), Some(body)) = (&self.made_at, body.as_object_mut()) {
             body.entry("schema_version").or_insert(json!(1));
             body.insert("made_at".into(), json!(made_at));

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use change::{Key, Position};
-use mysql::control::{applied, exceptions, redrive};
+use mysql::control::{applied, exceptions, finding, redrive};
 use mysql::{Database, Session};
 use plan::quote;
 use plan::sql::TargetSql;
@@ -203,12 +203,14 @@ pub async fn repair(
     redrive::ask(session, db, target, findings.iter().map(|d| &d.scope), "repair", 0).await
 }
 
-/// Closes the open findings of a target whose scopes are equal again; `left` are those that are not.
+/// Closes the open findings of a target whose scopes are equal again; `left` are those that are not. Of direct writes only
+/// those up to a finding that stood when the pass began: it has looked behind them.
 pub async fn close_findings(
     session: &mut Session,
     db: &Database,
     target: &str,
     left: &[Difference],
+    up_to: u64,
 ) -> Result<(), mysql::DbError> {
     let keys: Vec<String> =
         left.iter().map(|d| quote::text(&d.scope.text().chars().take(512).collect::<String>())).collect();
@@ -216,9 +218,10 @@ pub async fn close_findings(
         if keys.is_empty() { String::new() } else { format!(" AND scope_key NOT IN ({})", keys.join(",")) };
     session
         .execute(&format!(
-            "UPDATE {} SET state = 'repaired', closed_at = NOW(6) WHERE target = {} AND closed_at IS NULL{except}",
+            "UPDATE {} SET state = 'repaired', closed_at = NOW(6) WHERE target = {} AND closed_at IS NULL AND (id <= {up_to} OR kind <> '{}'){except}",
             db.control_table("finding"),
-            quote::text(target)
+            quote::text(target),
+            finding::DIRECT_WRITE,
         ))
         .await
         .map(drop)

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use change::Key;
+use mysql::control::finding;
 use mysql::control::pass::Kind;
 use mysql::{Database, DbError, Session};
 use plan::checked::{Checked, RouteBy, Target};
@@ -49,9 +50,12 @@ impl Pass<'_> {
 
     /// Runs the pass and stores the verdicts.
     pub async fn run(&self, session: &mut Session) -> Result<Verdict, VerifierError> {
+        // The reader has written down every direct write that was committed before this.
+        confirm::settle(session, self.db, self.source, PATIENCE).await?;
+        let known = finding::last(session, self.db).await.map_err(VerifierError::Control)?;
         let mut targets = Vec::new();
         for target in self.targets() {
-            targets.push(self.target(session, target).await?);
+            targets.push(self.target(session, target, known).await?);
         }
         let position = confirm::settle(session, self.db, self.source, PATIENCE).await?;
         let maps = identity::judge(session, self.plan).await.map_err(VerifierError::Control)?;
@@ -69,7 +73,12 @@ impl Pass<'_> {
         Ok(all)
     }
 
-    async fn target(&self, session: &mut Session, target: &Target) -> Result<TargetVerdict, VerifierError> {
+    async fn target(
+        &self,
+        session: &mut Session,
+        target: &Target,
+        known: u64,
+    ) -> Result<TargetVerdict, VerifierError> {
         let failed = |source| VerifierError::Compare { target: target.table.clone(), source };
         let sql = TargetSql::new(self.plan, target, self.db.control());
         let mut evidence = TargetEvidence {
@@ -89,7 +98,7 @@ impl Pass<'_> {
         }
         let left = self.repair(session, &sql, confirmed.differences).await?;
         evidence.confirmed = left.len() as u64;
-        confirm::close_findings(session, self.db, &target.table, &left).await.map_err(failed)?;
+        confirm::close_findings(session, self.db, &target.table, &left, known).await.map_err(failed)?;
         if let Some(query) = sql.strangers() {
             evidence.strangers = session.rows(&query).await.map_err(failed)?.len() as u64;
         }
@@ -181,6 +190,7 @@ impl Pass<'_> {
         );
         let done = session.row(&sql).await?;
         evidence.backfilled = done.map(|r| r.bool(0)).transpose()?.flatten().unwrap_or(false);
+        evidence.direct_writes = finding::direct_writes(session, self.db, &evidence.target).await?;
         let sql = format!(
             "SELECT changed FROM {} WHERE target = {target} AND kind = '{}' AND reason = 'again' AND state = 'done' ORDER BY id DESC LIMIT 1",
             self.db.control_table("pass"),

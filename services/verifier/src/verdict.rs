@@ -56,6 +56,9 @@ pub struct TargetEvidence {
     pub reports: u64,
     /// A batch target: scopes that differ and whose schedule has not come since.
     pub waiting: u64,
+    /// Transactions of others that wrote into the target while the pass ran.
+    #[serde(default)]
+    pub direct_writes: u64,
     /// The pass covered every scope.
     pub complete: bool,
     /// Rows that the last repeated backfill changed; none: it was never repeated.
@@ -90,6 +93,10 @@ pub struct Verdict {
     pub reasons: Vec<Reason>,
     pub criteria: Vec<Criterion>,
 }
+
+/// The reason that stands against a target into which somebody else writes.
+pub(crate) const DIRECT_WRITES: &str = "no direct writes";
+pub(crate) const WHO_WROTE: &str = "find who writes it (`finding` has key, position and time), or say that it is dual-written: `crossfade flags set`; then `crossfade verify --once`";
 
 fn reason(criterion: &str, answer: Answer, detail: String, next_step: &str) -> Reason {
     Reason { criterion: criterion.into(), answer, detail, next_step: next_step.into() }
@@ -142,6 +149,10 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
     if e.strangers > 0 {
         let detail = format!("{} rows that no legacy row leads to", e.strangers);
         reasons.push(reason("no extra rows", NotReady, detail, "delete them, or find who writes the table"));
+    }
+    if e.direct_writes > 0 {
+        let detail = format!("{} transactions of others wrote into it meanwhile", e.direct_writes);
+        reasons.push(reason(DIRECT_WRITES, Unknown, detail, WHO_WROTE));
     }
     if e.unstable > 0 {
         let detail = format!("{} scopes changed in every round", e.unstable);
@@ -217,6 +228,7 @@ mod tests {
             (TargetEvidence { confirmed: 1, ..good() }, Answer::NotReady),
             (TargetEvidence { strangers: 1, ..good() }, Answer::NotReady),
             (TargetEvidence { unstable: 1, ..good() }, Answer::Unknown),
+            (TargetEvidence { direct_writes: 1, ..good() }, Answer::Unknown),
             (TargetEvidence { parked: 1, ..good() }, Answer::NotReady),
             (TargetEvidence { parked: 1, unstable: 1, ..good() }, Answer::NotReady),
             (TargetEvidence { present_rows: 2, ..good() }, Answer::Unknown),

@@ -50,3 +50,34 @@ pub async fn newest(
         })
         .collect()
 }
+
+/// The kind of a finding that is no difference: somebody else wrote into a target.
+pub const DIRECT_WRITE: &str = "direct_write";
+
+/// The statement that writes a direct write down, once, unless the target is dual-written.
+pub fn direct_write(db: &Database, target: &str, key: &str, position: &change::Position) -> String {
+    let (table, flag) = (db.control_table("finding"), db.control_table("flag"));
+    let key: String = key.chars().take(512).collect();
+    let (target, position) = (quote::text(target), quote::text(&position.to_string()));
+    format!(
+        "INSERT INTO {table} (target, scope_key, kind, state, position, seen_at) SELECT {target}, {}, '{DIRECT_WRITE}', 'confirmed', {position}, NOW(6) FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM {flag} AS f WHERE f.target = {target} AND f.state <> 'legacy') AND NOT EXISTS (SELECT 1 FROM {table} AS o WHERE o.target = {target} AND o.kind = '{DIRECT_WRITE}' AND o.position = {position})",
+        quote::text(&key),
+    )
+}
+
+/// The newest finding so far.
+pub async fn last(session: &mut Session, db: &Database) -> Result<u64, DbError> {
+    let row =
+        session.row(&format!("SELECT COALESCE(MAX(id), 0) FROM {}", db.control_table("finding"))).await?;
+    Ok(row.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
+}
+
+/// Direct writes into a target that no pass has looked behind yet.
+pub async fn direct_writes(session: &mut Session, db: &Database, target: &str) -> Result<u64, DbError> {
+    let sql = format!(
+        "SELECT COUNT(*) FROM {} WHERE target = {} AND kind = '{DIRECT_WRITE}' AND closed_at IS NULL",
+        db.control_table("finding"),
+        quote::text(target)
+    );
+    Ok(session.row(&sql).await?.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
+}
