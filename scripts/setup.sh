@@ -39,6 +39,14 @@ fi
 
 scripts/servers/mariadb.sh install
 code=0
+scripts/servers/browser.sh install >/dev/null || code=$?
+case $code in
+0) ;;
+"$CANNOT") say "Without it the tests of the console in a browser are skipped." ;;
+*) exit "$code" ;;
+esac
+
+code=0
 scripts/servers/kafka.sh install || code=$?
 case $code in
 0) ;;

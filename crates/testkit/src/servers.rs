@@ -1,6 +1,7 @@
 //! Real servers on loopback, each with a temporary folder and a free port. They end with their handle, and at the latest
 //! with the test's process. The scripts in `scripts/servers` start them.
 
+mod browser;
 mod kafka;
 mod mariadb;
 
@@ -10,6 +11,7 @@ use std::process::Output;
 use anyhow::{Context, bail};
 use tempfile::TempDir;
 
+pub use browser::Browser;
 pub use kafka::{Kafka, Logged};
 pub use mariadb::{Mariadb, Schemas, TINY_BINLOGS, empty_schema};
 

@@ -17,7 +17,7 @@ use crate::sessions::Sessions;
 use crate::{passes, throttle};
 
 /// Sessions for lanes and passes together. The database does the work; more would only make them wait for each other.
-const SESSIONS: usize = 5;
+const SESSIONS: usize = 4;
 /// Passes that run side by side.
 const RUNNERS: usize = 2;
 /// Bytes of marks that wait in this process.
