@@ -123,7 +123,8 @@ async fn waive(
     format: Format,
 ) -> anyhow::Result<Exit> {
     anyhow::ensure!(!because.trim().is_empty(), "--because needs a reason: it is kept with the exception");
-    let matched = exceptions::waive(session, db, &select.condition(), db.url().user(), because).await?;
+    let matched =
+        exceptions::waive(session, db, &select.condition(), db.url().user(), because, select.limit).await?;
     output::say(format, &json!({ "schema_version": 1, "waived": matched }), || match matched {
         0 => "no parked scope matches: nothing was waived (`crossfade exceptions list --parked`)".into(),
         n => format!("{n} parked scopes waived; the next verification pass counts them as accepted"),

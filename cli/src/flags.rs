@@ -54,7 +54,8 @@ pub async fn run(settings: &Settings, verb: Verb, format: Format) -> anyhow::Res
                 return Err(deployment::no_target(&plan, &target));
             }
             let to = State::parse(&state).ok_or(FlagError::NoState(state))?;
-            let order = Move { target: &target, to, who: db.url().user(), because: &because };
+            let order =
+                Move { target: &target, to, who: db.url().user(), because: &because, only_down: false };
             let (was, moved) = match flags::set(&mut session, &db, &order).await {
                 Ok(was) => (was, true),
                 // A definite no: the verdict does not allow it.

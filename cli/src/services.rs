@@ -125,6 +125,7 @@ fn start(name: Name, context: Context, settings: &Settings, stop: CancellationTo
                 database: context.database,
                 bus: context.bus,
                 plan: context.plan,
+                include_deferred: context.include_deferred,
                 topics: context.topics,
                 source: context.source,
                 partitions: context.lanes,

@@ -9,7 +9,10 @@ use crate::output::{self, Exit, Format};
 
 pub async fn run(db: &Database, target: Option<&str>, format: Format) -> anyhow::Result<Exit> {
     let mut session = db.session().await?;
-    let current = Current::of_target(&mut session, db, target.unwrap_or_default()).await?;
+    let current = match target {
+        Some(target) => Current::of_target(&mut session, db, target).await?,
+        None => Current::overall(&mut session, db).await?,
+    };
     if let Some(target) = target.filter(|_| current.body.is_none()) {
         let known = Current::all(&mut session, db).await?;
         let known: Vec<&str> = known.iter().map(|(target, _)| target.as_str()).collect();

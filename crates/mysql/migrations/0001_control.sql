@@ -132,7 +132,8 @@ CREATE TABLE IF NOT EXISTS finding (
   position    TEXT NULL,
   seen_at     DATETIME(6) NOT NULL,
   closed_at   DATETIME(6) NULL,
-  KEY ix_finding_open (target, closed_at)
+  KEY ix_finding_open (target, closed_at),
+  KEY ix_finding_kind (target, kind, position(64))
 );
 
 CREATE TABLE IF NOT EXISTS verdict (

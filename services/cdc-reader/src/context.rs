@@ -12,6 +12,8 @@ pub struct Context {
     pub database: Database,
     pub bus: Arc<dyn Bus>,
     pub plan: Arc<Checked>,
+    /// Deferred targets run, too.
+    pub include_deferred: bool,
     pub topics: Topics,
     /// Name of the source: the key of its row in the control table `reader`.
     pub source: String,

@@ -31,8 +31,8 @@ use crate::witness::Direct;
 /// A stream that brings no whole event for this long is given up, however slow the line.
 const LONGEST_SILENCE: Duration = Duration::from_secs(600);
 
-/// Others' writes that one batch names; more say nothing new.
-const MOST_DIRECT: usize = 100;
+/// Others' writes into one target that one batch names; more say nothing new.
+const MOST_DIRECT: usize = 20;
 
 pub(crate) struct Feed {
     pub context: Context,
@@ -216,10 +216,13 @@ impl Feed {
             return Err(self.protocol("a transaction ends that has not started"));
         };
         self.position.advance(gtid.domain, gtid.server, gtid.sequence);
-        let room = MOST_DIRECT.saturating_sub(self.batch.direct.len());
-        if !ours && !self.direct.is_empty() && room > 0 {
-            let at = &self.position;
-            self.batch.direct.extend(self.direct.drain(..).take(room).map(|d| (d, at.clone())));
+        if !ours && !self.direct.is_empty() {
+            for direct in self.direct.drain(..) {
+                let same = self.batch.direct.iter().filter(|(d, _)| d.target == direct.target).count();
+                if same < MOST_DIRECT {
+                    self.batch.direct.push((direct, self.position.clone()));
+                }
+            }
             self.batch.prompt = true;
         }
         self.batch.ended = true;

@@ -289,7 +289,7 @@ impl Publisher {
 
     fn start_feed(&mut self) {
         let (out, batches) = mpsc::channel(1);
-        let written = Written::of_plan(&self.context.plan);
+        let written = Written::of_plan(&self.context.plan, self.context.include_deferred);
         let tables = Tables::new(self.watched.clone(), written, self.context.database.control());
         let feed = Feed {
             context: self.context.clone(),

@@ -1,8 +1,8 @@
 //! Who else writes what the plan writes? A transaction of ours touches a lane or a pass; one that changes a target without
 //! that is somebody's direct write. It is written down before the position moves past it.
 
-use binlog::{Projection, Rows, TableMap, Wanted};
-use change::{Key, Op, RowChange, TableName};
+use binlog::{Projection, Rows, RowsKind, TableMap, Wanted};
+use change::{Key, RowChange, TableName};
 use plan::checked::{Checked, Policy, TargetKind};
 
 /// A target, as far as its rows show who wrote them.
@@ -30,9 +30,9 @@ pub(crate) struct Look {
 }
 
 impl Written {
-    /// The targets that run. A deferred one is nobody's yet.
-    pub fn of_plan(plan: &Checked) -> Vec<Written> {
-        let runs = plan.targets.iter().filter(|t| t.defer.is_none());
+    /// The targets that run. One that is deferred is nobody's yet.
+    pub fn of_plan(plan: &Checked, include_deferred: bool) -> Vec<Written> {
+        let runs = plan.targets.iter().filter(|t| include_deferred || t.defer.is_none());
         let written = runs.map(|t| {
             let synced = t.columns.iter().filter(|c| c.policy == Policy::Sync);
             Written {
@@ -57,10 +57,13 @@ impl Look {
     /// The first row of an event that changes what the plan writes. In a legacy table only updates can: a row that comes
     /// or goes has a mark.
     pub fn first(&self, rows: &Rows) -> Option<Direct> {
+        if !self.shadow && rows.kind != RowsKind::Update {
+            return None;
+        }
         let mut changes: Vec<RowChange> = Vec::new();
         let key = match self.rows.changes(rows, &mut changes) {
             Ok(_) => {
-                let row = changes.into_iter().find(|c| self.shadow || c.op == Op::Update)?;
+                let row = changes.into_iter().next()?;
                 Key(row.after.or(row.before)?).text()
             }
             // Something was written, though we cannot say where.

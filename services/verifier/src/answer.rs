@@ -18,8 +18,9 @@ pub struct Current {
     pub age_seconds: Option<u64>,
     /// Seconds until it says nothing any more; negative: it has expired.
     pub expires_in_seconds: Option<i64>,
-    /// Transactions of others that wrote into a target since.
+    /// Transactions of others that wrote into a target, and that no pass has looked behind.
     pub direct_writes: u64,
+    expired: bool,
 }
 
 impl Current {
@@ -32,12 +33,19 @@ impl Current {
             age_seconds: None,
             expires_in_seconds: None,
             direct_writes: 0,
+            expired: false,
         }
     }
 
-    /// The verdict over everything.
+    /// The verdict over everything. A target that was looked at since and is worse makes it worse.
     pub async fn overall(session: &mut Session, db: &Database) -> Result<Self, DbError> {
-        Self::of_target(session, db, "").await
+        let mut overall = Self::of_target(session, db, "").await?;
+        for (_, later) in Self::all(session, db).await? {
+            if later.made_at > overall.made_at && later.answer > overall.answer {
+                overall.answer = later.answer;
+            }
+        }
+        Ok(overall)
     }
 
     pub async fn of_target(session: &mut Session, db: &Database, target: &str) -> Result<Self, DbError> {
@@ -56,7 +64,7 @@ impl Current {
         condition: &str,
     ) -> Result<Vec<(String, Self)>, DbError> {
         let sql = format!(
-            "SELECT target, body, verdict, DATE_FORMAT(made_at, '%Y-%m-%dT%H:%i:%s.%fZ'), TIMESTAMPDIFF(SECOND, made_at, NOW(6)), TIMESTAMPDIFF(SECOND, NOW(6), expires_at), expires_at < NOW(6), (SELECT COUNT(*) FROM {} AS f WHERE f.kind = '{}' AND f.closed_at IS NULL AND f.seen_at > v.made_at AND v.target IN ('', f.target)) FROM {} AS v WHERE {condition}",
+            "SELECT target, body, verdict, DATE_FORMAT(made_at, '%Y-%m-%dT%H:%i:%s.%fZ'), TIMESTAMPDIFF(SECOND, made_at, NOW(6)), TIMESTAMPDIFF(SECOND, NOW(6), expires_at), expires_at < NOW(6), (SELECT COUNT(*) FROM {} AS f WHERE f.kind = '{}' AND f.closed_at IS NULL AND v.target IN ('', f.target)) FROM {} AS v WHERE {condition}",
             db.control_table("finding"),
             finding::DIRECT_WRITE,
             db.control_table("verdict")
@@ -81,15 +89,17 @@ impl Current {
             answer,
             body: row.text(1)?.map(Into::into),
             made_at: row.text(3)?.map(Into::into),
-            age_seconds: row.u64(4)?,
+            // A clock that was set back makes no verdict older than new.
+            age_seconds: row.i64(4)?.map(|s| s.max(0).unsigned_abs()),
             expires_in_seconds: row.i64(5)?,
             direct_writes,
+            expired,
         };
         Ok((row.text(0)?.unwrap_or_default().into(), current))
     }
 
     pub fn is_expired(&self) -> bool {
-        self.body.is_some() && self.expires_in_seconds.is_none_or(|s| s < 0)
+        self.body.is_some() && self.expired
     }
 
     /// What an operator is shown: the stored verdict, or why nothing is known.
@@ -104,10 +114,10 @@ impl Current {
                 unknown("the stored verdict cannot be read", "`crossfade verify --once`")
             }),
         };
+        if self.body.is_some() {
+            body["verdict"] = json!(self.answer.name());
+        }
         if self.direct_writes > 0 && !self.is_expired() {
-            if body["verdict"] == Answer::Ready.name() {
-                body["verdict"] = json!(Answer::Unknown.name());
-            }
             let detail = format!("{} transactions of others wrote into targets since", self.direct_writes);
             if let Some(reasons) = body["reasons"].as_array_mut() {
                 reasons.push(json!({

@@ -62,11 +62,6 @@ async fn passes(context: &Context, pace: Pace, stop: &CancellationToken) -> Resu
             };
             let verdict = pass.run(&mut session).await?;
             tracing::info!(verdict = verdict.verdict.name(), "verification pass done");
-            match flags::fall(&mut session, &context.database, pace.step_down).await {
-                Err(FlagError::Control(e)) => return Err(VerifierError::Control(e)),
-                Err(e) => tracing::warn!(error = %e, "a flag cannot step down"),
-                Ok(_) => {}
-            }
             Ok(())
         };
         tokio::select! {
@@ -77,5 +72,16 @@ async fn passes(context: &Context, pace: Pace, stop: &CancellationToken) -> Resu
                 Err(e) => return Err(e),
             }
         }
+        // Also when the pass gave nothing: then the verdict grows old.
+        match step_down(context, pace.step_down).await {
+            Err(FlagError::Control(e)) if !e.is_transient() => return Err(VerifierError::Control(e)),
+            Err(e) => tracing::warn!(error = %e, "flags cannot step down"),
+            Ok(()) => {}
+        }
     }
+}
+
+async fn step_down(context: &Context, when: StepDown) -> Result<(), FlagError> {
+    let mut session = context.database.session().await?;
+    flags::fall(&mut session, &context.database, when).await.map(drop)
 }

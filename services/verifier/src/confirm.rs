@@ -4,6 +4,7 @@
 //! barrier, waits until it is proved to be applied, and reads again. A scope that changes in every round is *unstable*:
 //! about it nothing is said.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use change::{Key, Position};
@@ -131,10 +132,10 @@ pub async fn confirm(
             now.extend(compare::scopes(session, sql, some).await.map_err(failed)?);
         }
         let mut still = Vec::new();
+        let mut now: HashMap<Vec<u8>, Difference> =
+            now.into_iter().map(|d| (exceptions::identity(&folds, &d.scope), d)).collect();
         for (before, count) in open {
-            let id = exceptions::identity(&folds, &before.scope);
-            let found = now.iter().find(|d| exceptions::identity(&folds, &d.scope) == id);
-            let Some(found) = found.cloned() else { continue };
+            let Some(found) = now.remove(&exceptions::identity(&folds, &before.scope)) else { continue };
             let count = if found.pair == before.pair { count + 1 } else { 0 };
             if count >= STABLE { confirmed.differences.push(found) } else { still.push((found, count)) }
         }
@@ -203,14 +204,13 @@ pub async fn repair(
     redrive::ask(session, db, target, findings.iter().map(|d| &d.scope), "repair", 0).await
 }
 
-/// Closes the open findings of a target whose scopes are equal again; `left` are those that are not. Of direct writes only
-/// those up to a finding that stood when the pass began: it has looked behind them.
+/// Closes the open findings of a target whose scopes are equal again; `left` are those that are not. Direct
+/// writes are closed with the verdict that has looked behind them.
 pub async fn close_findings(
     session: &mut Session,
     db: &Database,
     target: &str,
     left: &[Difference],
-    up_to: u64,
 ) -> Result<(), mysql::DbError> {
     let keys: Vec<String> =
         left.iter().map(|d| quote::text(&d.scope.text().chars().take(512).collect::<String>())).collect();
@@ -218,7 +218,7 @@ pub async fn close_findings(
         if keys.is_empty() { String::new() } else { format!(" AND scope_key NOT IN ({})", keys.join(",")) };
     session
         .execute(&format!(
-            "UPDATE {} SET state = 'repaired', closed_at = NOW(6) WHERE target = {} AND closed_at IS NULL AND (id <= {up_to} OR kind <> '{}'){except}",
+            "UPDATE {} SET state = 'repaired', closed_at = NOW(6) WHERE target = {} AND closed_at IS NULL AND kind <> '{}'{except}",
             db.control_table("finding"),
             quote::text(target),
             finding::DIRECT_WRITE,

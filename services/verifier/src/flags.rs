@@ -106,12 +106,24 @@ pub fn blocked(verdict: &Current) -> Option<String> {
     }
 }
 
+/// A target's verdict, made no better than that over the id maps: these belong to no target.
+async fn for_step_up(session: &mut Session, db: &Database, target: &str) -> Result<Current, DbError> {
+    let mut verdict = Current::of_target(session, db, target).await?;
+    let overall = Current::of_target(session, db, "").await?.shown();
+    if overall["reasons"].as_array().is_some_and(|own| own.iter().any(|r| r["criterion"] == "id maps")) {
+        verdict.answer = verdict.answer.max(Answer::NotReady);
+    }
+    Ok(verdict)
+}
+
 /// A move of a flag, by whom and why.
 pub struct Move<'a> {
     pub target: &'a str,
     pub to: State,
     pub who: &'a str,
     pub because: &'a str,
+    /// Does nothing if it would be a step up.
+    pub only_down: bool,
 }
 
 /// Moves a flag: state and audit entry in one transaction. Gives the state before.
@@ -119,14 +131,16 @@ pub async fn set(session: &mut Session, db: &Database, order: &Move<'_>) -> Resu
     if order.because.trim().is_empty() {
         return Err(FlagError::NoReason);
     }
+    let mut attempt = 0;
     loop {
+        attempt += 1;
         session.begin().await?;
         match try_set(session, db, order).await {
             Ok(from) => {
                 session.commit().await?;
                 return Ok(from);
             }
-            Err(FlagError::Control(e)) if audit::is_race(&e) => {
+            Err(FlagError::Control(e)) if audit::is_race(&e) && attempt < 20 => {
                 session.rollback().await?;
                 tokio::time::sleep(Duration::from_millis(rand::random_range(1..20))).await;
             }
@@ -140,13 +154,14 @@ pub async fn set(session: &mut Session, db: &Database, order: &Move<'_>) -> Resu
 
 async fn try_set(session: &mut Session, db: &Database, order: &Move<'_>) -> Result<State, FlagError> {
     let from = State::stored(&flag::lock(session, db, order.target).await?);
-    let verdict = Current::of_target(session, db, order.target).await?;
-    may_step(order.target, from, order.to, &verdict)?;
-    if from == order.to {
+    let up = order.to > from;
+    if from == order.to || (up && order.only_down) {
         return Ok(from);
     }
+    // A step down must work whatever has become of the verdict.
+    let verdict = if up { for_step_up(session, db, order.target).await? } else { Current::none() };
+    may_step(order.target, from, order.to, &verdict)?;
     flag::set(session, db, order.target, order.to.name(), order.who).await?;
-    let up = order.to > from;
     let decision = Decision {
         who: order.who,
         what: "flag",
@@ -160,9 +175,12 @@ async fn try_set(session: &mut Session, db: &Database, order: &Move<'_>) -> Resu
     Ok(from)
 }
 
+/// Who steps down by itself; nobody's token has this name.
+pub const CROSSFADE: &str = "crossfade";
+
 /// Takes reads back from targets whose verdict has fallen. Gives the targets.
 pub async fn fall(session: &mut Session, db: &Database, when: StepDown) -> Result<Vec<String>, FlagError> {
-    let mut fallen = Vec::new();
+    let (mut fallen, mut failed) = (Vec::new(), Ok(()));
     if when == StepDown::Never {
         return Ok(fallen);
     }
@@ -178,13 +196,19 @@ pub async fn fall(session: &mut Session, db: &Database, when: StepDown) -> Resul
         };
         if falls {
             let because = format!("the verdict is {}", verdict.answer.name());
-            let order = Move { target: &target, to: State::DualWrite, who: "crossfade", because: &because };
-            set(session, db, &order).await?;
-            tracing::warn!(%target, from = stored.state, to = State::DualWrite.name(), %because, "the flag steps down");
-            fallen.push(target);
+            let to = State::DualWrite;
+            let order = Move { target: &target, to, who: CROSSFADE, because: &because, only_down: true };
+            match set(session, db, &order).await {
+                Ok(_) => {
+                    tracing::warn!(%target, from = stored.state, to = to.name(), %because, "the flag steps down");
+                    fallen.push(target);
+                }
+                // The others fall all the same.
+                Err(e) => failed = failed.and(Err(e)),
+            }
         }
     }
-    Ok(fallen)
+    failed.map(|()| fallen)
 }
 
 #[cfg(test)]
@@ -192,7 +216,9 @@ mod tests {
     use super::*;
 
     fn verdict(answer: Answer) -> Current {
-        Current { answer, ..Current::none() }
+        let mut verdict = Current::none();
+        verdict.answer = answer;
+        verdict
     }
 
     #[test]

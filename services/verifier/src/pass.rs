@@ -14,7 +14,7 @@ use plan::quote;
 use plan::sql::{Range, Scopes, TargetSql};
 
 use crate::compare::{self, Difference};
-use crate::confirm;
+use crate::confirm::{self, Confirmed};
 use crate::error::VerifierError;
 use crate::identity;
 use crate::verdict::{self, Deferred, TargetEvidence, TargetVerdict, Verdict};
@@ -55,9 +55,16 @@ impl Pass<'_> {
         let known = finding::last(session, self.db).await.map_err(VerifierError::Control)?;
         let mut targets = Vec::new();
         for target in self.targets() {
-            targets.push(self.target(session, target, known).await?);
+            targets.push(self.target(session, target).await?);
         }
         let position = confirm::settle(session, self.db, self.source, PATIENCE).await?;
+        for verdict in &mut targets {
+            // Those that came while the pass ran: the next one looks behind them.
+            let target = verdict.evidence.target.clone();
+            let came = finding::direct_writes(session, self.db, &target, known).await;
+            verdict.evidence.direct_writes = came.map_err(VerifierError::Control)?;
+            *verdict = verdict::of_target(verdict.evidence.clone());
+        }
         let maps = identity::judge(session, self.plan).await.map_err(VerifierError::Control)?;
         let deferred = self.plan.targets.iter().filter(|t| !self.include_deferred && t.defer.is_some());
         let deferred = deferred
@@ -69,16 +76,11 @@ impl Pass<'_> {
             })
             .collect();
         let all = verdict::of_all(position.to_string(), targets, maps, deferred);
-        self.store(session, &all).await.map_err(VerifierError::Control)?;
+        self.store(session, &all, known).await.map_err(VerifierError::Control)?;
         Ok(all)
     }
 
-    async fn target(
-        &self,
-        session: &mut Session,
-        target: &Target,
-        known: u64,
-    ) -> Result<TargetVerdict, VerifierError> {
+    async fn target(&self, session: &mut Session, target: &Target) -> Result<TargetVerdict, VerifierError> {
         let failed = |source| VerifierError::Compare { target: target.table.clone(), source };
         let sql = TargetSql::new(self.plan, target, self.db.control());
         let mut evidence = TargetEvidence {
@@ -90,21 +92,23 @@ impl Pass<'_> {
         let confirmed = confirm::confirm(session, self.db, self.source, &sql, candidates).await?;
         evidence.found = confirmed.differences.len() as u64;
         evidence.unstable = confirmed.unstable.len() as u64;
+        if let Some(query) = sql.strangers() {
+            evidence.strangers = session.rows(&query).await.map_err(failed)?.len() as u64;
+        }
         if matches!(target.sync, plan::checked::Sync::Batch { .. }) {
             // Its lanes stand still between two runs: a difference proves nothing, and a repair would only wait with it.
             evidence.waiting = evidence.found;
             self.counts(session, &mut evidence).await.map_err(failed)?;
             return Ok(verdict::of_target(evidence));
         }
-        let left = self.repair(session, &sql, confirmed.differences).await?;
+        let Confirmed { differences: left, unstable } =
+            self.repair(session, &sql, confirmed.differences).await?;
         evidence.confirmed = left.len() as u64;
-        confirm::close_findings(session, self.db, &target.table, &left, known).await.map_err(failed)?;
-        if let Some(query) = sql.strangers() {
-            evidence.strangers = session.rows(&query).await.map_err(failed)?.len() as u64;
-        }
+        evidence.unstable += unstable.len() as u64;
+        confirm::close_findings(session, self.db, &target.table, &left).await.map_err(failed)?;
         confirm::returned(session, self.db, &target.table, RETURNS).await.map_err(failed)?;
         self.counts(session, &mut evidence).await.map_err(failed)?;
-        if evidence.found > 0 && evidence.confirmed == 0 {
+        if evidence.found > 0 && evidence.confirmed + evidence.unstable == 0 {
             // The rows that were repaired count now.
             evidence.present_rows = evidence.wanted_rows;
         }
@@ -153,9 +157,9 @@ impl Pass<'_> {
         session: &mut Session,
         sql: &TargetSql<'_>,
         found: Vec<Difference>,
-    ) -> Result<Vec<Difference>, VerifierError> {
+    ) -> Result<Confirmed, VerifierError> {
         if found.is_empty() || !self.repair || found.len() > REPAIRS {
-            return Ok(found);
+            return Ok(Confirmed { differences: found, unstable: Vec::new() });
         }
         let failed = |source| VerifierError::Compare { target: sql.target.table.clone(), source };
         let by_us = sql.target.routes.iter().filter(|r| matches!(r.by, RouteBy::ByVerifier));
@@ -168,8 +172,7 @@ impl Pass<'_> {
         );
         confirm::repair(session, self.db, sql, &found).await.map_err(failed)?;
         confirm::drained(session, self.db, PATIENCE).await?;
-        let again = confirm::confirm(session, self.db, self.source, sql, found).await?;
-        Ok(again.differences)
+        confirm::confirm(session, self.db, self.source, sql, found).await
     }
 
     async fn counts(&self, session: &mut Session, evidence: &mut TargetEvidence) -> Result<(), DbError> {
@@ -190,7 +193,6 @@ impl Pass<'_> {
         );
         let done = session.row(&sql).await?;
         evidence.backfilled = done.map(|r| r.bool(0)).transpose()?.flatten().unwrap_or(false);
-        evidence.direct_writes = finding::direct_writes(session, self.db, &evidence.target).await?;
         let sql = format!(
             "SELECT changed FROM {} WHERE target = {target} AND kind = '{}' AND reason = 'again' AND state = 'done' ORDER BY id DESC LIMIT 1",
             self.db.control_table("pass"),
@@ -200,7 +202,8 @@ impl Pass<'_> {
         Ok(())
     }
 
-    async fn store(&self, session: &mut Session, all: &Verdict) -> Result<(), DbError> {
+    /// Stores the verdicts, and closes the direct writes that the pass has looked behind: both or neither.
+    async fn store(&self, session: &mut Session, all: &Verdict, known: u64) -> Result<(), DbError> {
         let mut rows: Vec<(String, &str, String)> =
             all.targets.iter().map(|t| (t.evidence.target.clone(), t.verdict.name(), json(t))).collect();
         if self.only.is_empty() {
@@ -218,14 +221,18 @@ impl Pass<'_> {
                 )
             })
             .collect();
+        session.begin().await?;
         session
             .execute(&format!(
                 "REPLACE INTO {} (target, verdict, body, position, made_at, expires_at) VALUES {}",
                 self.db.control_table("verdict"),
                 values.join(", ")
             ))
-            .await
-            .map(drop)
+            .await?;
+        for target in &all.targets {
+            finding::close_direct_writes(session, self.db, &target.evidence.target, known).await?;
+        }
+        session.commit().await
     }
 }
 

@@ -118,7 +118,7 @@ pub async fn broken_at(session: &mut Session, db: &Database) -> Result<Option<u6
     row.map(|r| r.u64(0)).transpose().map(Option::flatten)
 }
 
-/// Another decision was written down meanwhile: begin again.
+/// Another decision was written down meanwhile, or is being: begin again.
 pub fn is_race(error: &DbError) -> bool {
-    error.class == Class::Duplicate
+    matches!(error.class, Class::Duplicate | Class::Deadlock | Class::LockWait)
 }

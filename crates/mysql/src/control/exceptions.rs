@@ -1,5 +1,7 @@
 //! Exceptions: reports (a value is NULL or a row is absent, and we say why) and parked scopes.
 
+use std::collections::BTreeMap;
+
 use change::{Cell, Fold, Key};
 use plan::quote;
 
@@ -373,23 +375,31 @@ pub async fn waive(
     condition: &str,
     who: &str,
     because: &str,
+    limit: u32,
 ) -> Result<u64, DbError> {
     let because: String = because.chars().take(400).collect();
     let table = db.control_table("exceptions");
     let open = format!("closed_at IS NULL AND kind = 'parked' AND waived_at IS NULL AND {condition}");
+    let mut attempt = 0;
     loop {
+        attempt += 1;
         session.begin().await?;
         let waived = async {
-            let count = format!("SELECT target_table, COUNT(*) FROM {table} WHERE {open} GROUP BY 1");
-            let mut targets = Vec::new();
-            for r in &session.rows(&count).await? {
-                targets.push((r.text(0)?.unwrap_or_default().to_owned(), r.u64(1)?.unwrap_or_default()));
+            let chosen = format!("SELECT id, target_table FROM {table} WHERE {open} ORDER BY id LIMIT {limit}");
+            let (mut ids, mut targets) = (Vec::new(), BTreeMap::<String, u64>::new());
+            for r in &session.rows(&chosen).await? {
+                ids.push(r.u64(0)?.unwrap_or_default().to_string());
+                *targets.entry(r.text(1)?.unwrap_or_default().to_owned()).or_default() += 1;
+            }
+            if ids.is_empty() {
+                return Ok(0);
             }
             let waived = session
                 .execute(&format!(
-                    "UPDATE {table} SET waived_at = NOW(6), waived_by = {}, waived_because = {} WHERE {open}",
+                    "UPDATE {table} SET waived_at = NOW(6), waived_by = {}, waived_because = {} WHERE id IN ({}) AND waived_at IS NULL",
                     quote::text(who),
                     quote::text(&because),
+                    ids.join(","),
                 ))
                 .await?;
             for (target, scopes) in &targets {
@@ -415,7 +425,7 @@ pub async fn waive(
             }
             Err(e) => {
                 session.rollback().await?;
-                if !super::audit::is_race(&e) {
+                if attempt >= 20 || !super::audit::is_race(&e) {
                     return Err(e);
                 }
             }

@@ -72,12 +72,32 @@ pub async fn last(session: &mut Session, db: &Database) -> Result<u64, DbError> 
     Ok(row.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
 }
 
-/// Direct writes into a target that no pass has looked behind yet.
-pub async fn direct_writes(session: &mut Session, db: &Database, target: &str) -> Result<u64, DbError> {
+/// Direct writes into a target behind this finding.
+pub async fn direct_writes(
+    session: &mut Session,
+    db: &Database,
+    target: &str,
+    behind: u64,
+) -> Result<u64, DbError> {
     let sql = format!(
-        "SELECT COUNT(*) FROM {} WHERE target = {} AND kind = '{DIRECT_WRITE}' AND closed_at IS NULL",
+        "SELECT COUNT(*) FROM {} WHERE target = {} AND kind = '{DIRECT_WRITE}' AND closed_at IS NULL AND id > {behind}",
         db.control_table("finding"),
         quote::text(target)
     );
     Ok(session.row(&sql).await?.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
+}
+
+/// Closes direct writes into a target up to this finding.
+pub async fn close_direct_writes(
+    session: &mut Session,
+    db: &Database,
+    target: &str,
+    up_to: u64,
+) -> Result<(), DbError> {
+    let sql = format!(
+        "UPDATE {} SET state = 'repaired', closed_at = NOW(6) WHERE target = {} AND kind = '{DIRECT_WRITE}' AND closed_at IS NULL AND id <= {up_to}",
+        db.control_table("finding"),
+        quote::text(target)
+    );
+    session.execute(&sql).await.map(drop)
 }

@@ -209,6 +209,7 @@ impl Rig {
             database: self.database.clone(),
             bus: self.bus.clone(),
             plan: Arc::new(self.checked().await),
+            include_deferred: false,
             topics: Topics::new("test", 1).unwrap(),
             source: "main".into(),
             partitions: 4,

@@ -63,7 +63,9 @@ pub async fn waive(
     let db = &api.context.database;
     let waived = api
         .with(async |session| {
-            Ok::<_, ApiError>(exceptions::waive(session, db, &condition, &caller.name, &because).await?)
+            Ok::<_, ApiError>(
+                exceptions::waive(session, db, &condition, &caller.name, &because, MOST as u32).await?,
+            )
         })
         .await?;
     Ok(Json(json!({ "waived": waived })))
@@ -87,8 +89,8 @@ pub async fn flag(
         return Err(FlagError::NoTarget(target).into());
     }
     let to = flags::State::parse(&to).ok_or(FlagError::NoState(to))?;
-    let order = Move { target: &target, to, who: &caller.name, because: &because };
+    let order = Move { target: &target, to, who: &caller.name, because: &because, only_down: false };
     let db = &api.context.database;
-    api.with(async |session| flags::set(session, db, &order).await.map_err(ApiError::from)).await?;
+    api.with_flags(async |session| flags::set(session, db, &order).await.map_err(ApiError::from)).await?;
     Ok(Json(json!({ "flag": { "state": to.name(), "by": caller.name } })))
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
 use super::{Api, ApiError, Shared};
+use crate::flags::CROSSFADE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -48,6 +49,11 @@ impl Tokens {
                 "operator" => Role::Operator,
                 _ => return Err(format!("line {number}: a role is `viewer` or `operator`")),
             };
+            if name.len() > 64 || *name == CROSSFADE {
+                return Err(format!(
+                    "line {number}: a name has 64 characters at most, and is not `{CROSSFADE}`"
+                ));
+            }
             if token.len() < LEAST {
                 return Err(format!("line {number}: a token has at least {LEAST} characters"));
             }
@@ -142,6 +148,7 @@ mod tests {
             ("viewer ann", "line 1 is not"),
             ("# x\nadmin ann 0123456789abcdef", "line 2: a role"),
             ("viewer ann s3cret", "line 1: a token has"),
+            ("operator crossfade 0123456789abcdef", "line 1: a name has"),
         ] {
             let error = Tokens::parse(bad).unwrap_err();
             assert!(error.contains(why) && !error.contains("s3cret"), "{error}");

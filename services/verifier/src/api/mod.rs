@@ -36,6 +36,8 @@ pub struct Api {
     context: Context,
     tokens: Option<Tokens>,
     session: tokio::sync::Mutex<Option<Session>>,
+    /// Flags wait for no page.
+    flags: tokio::sync::Mutex<Option<Session>>,
     /// The last overview: many readers cost the database what one does.
     overview: tokio::sync::Mutex<Option<(Instant, Arc<Value>)>>,
     lag: Mutex<VecDeque<Lag>>,
@@ -55,17 +57,35 @@ impl Api {
             context,
             tokens,
             session: tokio::sync::Mutex::default(),
+            flags: tokio::sync::Mutex::default(),
             overview: tokio::sync::Mutex::default(),
             lag: Mutex::default(),
         })
     }
 
-    /// Runs something on the API's session. A session that met an error is not used again.
+    /// Runs something on the pages' session.
     async fn with<T, E: From<DbError>>(
         &self,
         work: impl AsyncFnOnce(&mut Session) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut held = self.session.lock().await;
+        self.on(&self.session, work).await
+    }
+
+    /// Runs something on the flags' session.
+    async fn with_flags<T, E: From<DbError>>(
+        &self,
+        work: impl AsyncFnOnce(&mut Session) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.on(&self.flags, work).await
+    }
+
+    /// A session that met an error is not used again.
+    async fn on<T, E: From<DbError>>(
+        &self,
+        session: &tokio::sync::Mutex<Option<Session>>,
+        work: impl AsyncFnOnce(&mut Session) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut held = session.lock().await;
         let mut session = self.context.database.resume(&mut held).await?;
         let done = work(&mut session).await?;
         *held = Some(session);

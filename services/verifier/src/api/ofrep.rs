@@ -20,7 +20,7 @@ use crate::flags::State as FlagState;
 impl Api {
     async fn flags(&self) -> Result<Vec<(String, Value)>, ApiError> {
         let db = &self.context.database;
-        let stored = self.with(async |session| Ok::<_, DbError>(flag::all(session, db).await?)).await?;
+        let stored = self.with_flags(async |session| Ok::<_, DbError>(flag::all(session, db).await?)).await?;
         let of = |t: &plan::checked::Target| {
             stored.get(&t.table).map_or(FlagState::Legacy, |s| FlagState::stored(&s.state))
         };
