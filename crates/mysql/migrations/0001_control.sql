@@ -133,7 +133,7 @@ CREATE TABLE IF NOT EXISTS finding (
   seen_at     DATETIME(6) NOT NULL,
   closed_at   DATETIME(6) NULL,
   KEY ix_finding_open (target, closed_at),
-  KEY ix_finding_kind (target, kind, position(64))
+  KEY ix_finding_kind (target, kind, `position`(64))
 );
 
 CREATE TABLE IF NOT EXISTS verdict (
