@@ -1,7 +1,7 @@
 //! `crossfade exceptions`: what could not be computed, why, and what to do about it.
 
 use clap::{Args, Subcommand};
-use mysql::control::exceptions;
+use mysql::control::exceptions::{self, Waiver};
 use mysql::{Database, Session};
 use plan::quote;
 use serde::Serialize;
@@ -123,8 +123,9 @@ async fn waive(
     format: Format,
 ) -> anyhow::Result<Exit> {
     anyhow::ensure!(!because.trim().is_empty(), "--because needs a reason: it is kept with the exception");
-    let matched =
-        exceptions::waive(session, db, &select.condition(), db.url().user(), because, select.limit).await?;
+    let (condition, who) = (select.condition(), db.url().user());
+    let waiver = Waiver { condition: &condition, limit: select.limit, who, because };
+    let matched = exceptions::waive(session, db, &waiver).await?;
     output::say(format, &json!({ "schema_version": 1, "waived": matched }), || match matched {
         0 => "no parked scope matches: nothing was waived (`crossfade exceptions list --parked`)".into(),
         n => format!("{n} parked scopes waived; the next verification pass counts them as accepted"),

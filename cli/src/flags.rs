@@ -3,11 +3,12 @@
 use clap::Subcommand;
 use mysql::control::{audit, flag};
 use mysql::{Database, Session};
+use plan::checked::Target;
 use serde::Serialize;
 use serde_json::json;
 use service::Settings;
-use verifier::answer::Current;
-use verifier::flags::{self, FlagError, Move, State};
+use verifier::answer::Verdicts;
+use verifier::flags::{self, FlagError, Move, Standing, State};
 
 use crate::deployment;
 use crate::output::{self, Exit, Format};
@@ -59,9 +60,9 @@ pub async fn run(settings: &Settings, verb: Verb, format: Format) -> anyhow::Res
             let (was, moved) = match flags::set(&mut session, &db, &order).await {
                 Ok(was) => (was, true),
                 // A definite no: the verdict does not allow it.
-                Err(e @ FlagError::NotAllowed { .. }) => {
+                Err(ref e @ FlagError::NotAllowed { at, .. }) => {
                     eprintln!("{e}");
-                    (State::stored(&flag::read(&mut session, &db, &target).await?), false)
+                    (at, false)
                 }
                 Err(e) => return Err(e.into()),
             };
@@ -116,21 +117,20 @@ async fn list(
 ) -> anyhow::Result<Exit> {
     let plan = deployment::own_plan(settings, session, db).await?;
     let stored = flag::all(session, db).await?;
-    let mut all = Vec::new();
-    for target in &plan.targets {
-        let verdict = Current::of_target(session, db, &target.table).await?;
+    let verdicts = Verdicts::read(session, db).await?;
+    let flag = |target: &Target| {
         let at = stored.get(&target.table);
-        let state = at.map_or(State::Legacy, |s| State::stored(&s.state));
-        let up = state.next().filter(|_| flags::blocked(&verdict).is_none());
-        all.push(Flag {
+        let standing = Standing::of(&target.table, at, &verdicts);
+        Flag {
             target: target.table.clone(),
-            state: state.name(),
+            state: standing.state.name(),
             since: at.map(|s| s.since.clone()),
             by: at.map(|s| s.who.clone()),
-            verdict: verdict.answer.name(),
-            allowed_up: up.map(State::name),
-        });
-    }
+            verdict: verdicts.of(&target.table).answer.name(),
+            allowed_up: standing.allowed_up.map(State::name),
+        }
+    };
+    let all: Vec<Flag> = plan.targets.iter().map(flag).collect();
     output::print(format, &json!({ "schema_version": 1, "flags": all }), |_| {
         let rows = all.iter().map(|f| {
             vec![

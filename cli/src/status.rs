@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use mysql::Database;
+use verifier::answer::Verdicts;
 use verifier::status::{self, Status};
 
 use crate::output::{self, Exit, Format};
@@ -11,7 +12,8 @@ use crate::output::{self, Exit, Format};
 pub async fn run(db: &Database, source: &str, watch: bool, format: Format) -> anyhow::Result<Exit> {
     let mut session = db.session().await?;
     loop {
-        let status = status::read(&mut session, db, source).await?;
+        let verdict = Verdicts::read(&mut session, db).await?.overall.answer;
+        let status = status::read(&mut session, db, source, verdict).await?;
         if watch && std::io::stdout().is_terminal() {
             print!("\x1b[2J\x1b[H");
         }

@@ -3,24 +3,20 @@
 use anyhow::bail;
 use mysql::Database;
 use serde_json::Value;
-use verifier::answer::Current;
+use verifier::answer::Verdicts;
 
 use crate::output::{self, Exit, Format};
 
 pub async fn run(db: &Database, target: Option<&str>, format: Format) -> anyhow::Result<Exit> {
     let mut session = db.session().await?;
-    let current = match target {
-        Some(target) => Current::of_target(&mut session, db, target).await?,
-        None => Current::overall(&mut session, db).await?,
-    };
-    if let Some(target) = target.filter(|_| current.body.is_none()) {
-        let known = Current::all(&mut session, db).await?;
-        let known: Vec<&str> = known.iter().map(|(target, _)| target.as_str()).collect();
+    let verdicts = Verdicts::read(&mut session, db).await?;
+    if let Some(target) = target.filter(|t| !verdicts.targets.contains_key(*t)) {
+        let known: Vec<&str> = verdicts.targets.keys().map(String::as_str).collect();
         if !known.is_empty() {
             bail!("the last pass had no target `{target}`; it had {}", known.join(", "));
         }
     }
-    let body = current.shown();
+    let body = target.map_or(&verdicts.overall, |t| verdicts.of(t)).shown();
     show(&body, format)?;
     Ok(exit(&body))
 }

@@ -1,8 +1,11 @@
 //! The console's API and the flags for applications, over HTTP.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testkit::servers::Mariadb;
+use testkit::wait::until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Child;
@@ -88,10 +91,12 @@ async fn without_tokens_it_is_read_only_and_for_this_machine() -> Result<()> {
     small.deployment.yes(&["verify", "--once"]).await?;
     small.sql("UPDATE users SET boss_id = 99 WHERE id = 2").await?;
     small.applied(&mut up).await?;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-
-    let now = site.get("/api/v1/overview", &[]).await?.json()?;
-    assert_eq!(now["verdict"]["verdict"], "ready", "{now}");
+    let now = until("the overview is of now", Duration::from_secs(20), || async {
+        let now =
+            site.get("/api/v1/overview", &[]).await.and_then(|r| r.json()).map_err(|e| e.to_string())?;
+        if now["verdict"]["verdict"] == "ready" { Ok(now) } else { Err(now.to_string()) }
+    })
+    .await?;
     let criteria = now["verdict"]["criteria"].as_array().context("criteria")?;
     assert!(criteria.iter().any(|c| c["name"] == "mappings complete" && c["answer"] == "ready"), "{now}");
     let users = now["targets"].as_array().into_iter().flatten().find(|t| t["target"] == "users");

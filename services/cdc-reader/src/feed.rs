@@ -246,8 +246,8 @@ impl Feed {
                 Ok(())
             }
             Some(Sight::Shadow(look)) => {
-                if !group.ours && !self.direct.iter().any(|d| look.is_of(d)) {
-                    self.direct.extend(look.first(rows));
+                if !group.ours {
+                    look.note(rows, &mut self.direct);
                 }
                 Ok(())
             }
@@ -266,9 +266,8 @@ impl Feed {
                 let mut changes = std::mem::take(&mut self.scratch);
                 if let Some(look) = &view.written
                     && !group.ours
-                    && !self.direct.iter().any(|d| look.is_of(d))
                 {
-                    self.direct.extend(look.first(rows));
+                    look.note(rows, &mut self.direct);
                 }
                 let counts = view.changes.changes(rows, &mut changes).map_err(|e| self.binlog(e))?;
                 let table = &self.tables.watched[index];

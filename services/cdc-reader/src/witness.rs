@@ -54,12 +54,16 @@ impl Written {
 }
 
 impl Look {
-    /// The first row of an event that changes what the plan writes. In a legacy table only updates can: a row that comes
-    /// or goes has a mark.
-    pub fn first(&self, rows: &Rows) -> Option<Direct> {
-        if !self.shadow && rows.kind != RowsKind::Update {
-            return None;
+    /// Notes the first row of a transaction that changes what the plan writes. In a legacy table only updates can: a row that
+    /// comes or goes has a mark.
+    pub fn note(&self, rows: &Rows, noted: &mut Vec<Direct>) {
+        let known = noted.iter().any(|d| d.target == self.target);
+        if !known && (self.shadow || rows.kind == RowsKind::Update) {
+            noted.extend(self.first(rows));
         }
+    }
+
+    fn first(&self, rows: &Rows) -> Option<Direct> {
         let mut changes: Vec<RowChange> = Vec::new();
         let key = match self.rows.changes(rows, &mut changes) {
             Ok(_) => {
@@ -70,9 +74,5 @@ impl Look {
             Err(_) => "?".into(),
         };
         Some(Direct { target: self.target.clone(), key })
-    }
-
-    pub fn is_of(&self, direct: &Direct) -> bool {
-        direct.target == self.target
     }
 }

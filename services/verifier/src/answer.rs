@@ -1,8 +1,9 @@
 //! The verdict as it stands in the control schema, and what it says now: one that has expired says nothing.
 
-use mysql::control::finding;
+use std::collections::BTreeMap;
+
+use mysql::control::{self, finding};
 use mysql::{Class, Database, DbError, Row, Session};
-use plan::quote;
 use serde_json::{Value, json};
 
 use crate::verdict::{self, Answer};
@@ -37,51 +38,11 @@ impl Current {
         }
     }
 
-    /// The verdict over everything. A target that was looked at since and is worse makes it worse.
-    pub async fn overall(session: &mut Session, db: &Database) -> Result<Self, DbError> {
-        let mut overall = Self::of_target(session, db, "").await?;
-        for (_, later) in Self::all(session, db).await? {
-            if later.made_at > overall.made_at && later.answer > overall.answer {
-                overall.answer = later.answer;
-            }
-        }
-        Ok(overall)
-    }
-
-    pub async fn of_target(session: &mut Session, db: &Database, target: &str) -> Result<Self, DbError> {
-        let condition = format!("target = {}", quote::text(target));
-        Ok(Self::read(session, db, &condition).await?.pop().map_or_else(Self::none, |(_, c)| c))
-    }
-
-    /// Those of all targets, by name.
-    pub async fn all(session: &mut Session, db: &Database) -> Result<Vec<(String, Self)>, DbError> {
-        Self::read(session, db, "target <> '' ORDER BY target").await
-    }
-
-    async fn read(
-        session: &mut Session,
-        db: &Database,
-        condition: &str,
-    ) -> Result<Vec<(String, Self)>, DbError> {
-        let sql = format!(
-            "SELECT target, body, verdict, DATE_FORMAT(made_at, '%Y-%m-%dT%H:%i:%s.%fZ'), TIMESTAMPDIFF(SECOND, made_at, NOW(6)), TIMESTAMPDIFF(SECOND, NOW(6), expires_at), expires_at < NOW(6), (SELECT COUNT(*) FROM {} AS f WHERE f.kind = '{}' AND f.closed_at IS NULL AND v.target IN ('', f.target)) FROM {} AS v WHERE {condition}",
-            db.control_table("finding"),
-            finding::DIRECT_WRITE,
-            db.control_table("verdict")
-        );
-        match session.rows(&sql).await {
-            // There is no control schema yet.
-            Err(e) if e.class == Class::Missing => Ok(Vec::new()),
-            rows => rows?.iter().map(Self::of_row).collect(),
-        }
-    }
-
     fn of_row(row: &Row) -> Result<(String, Self), DbError> {
         let expired = row.bool(6)?.unwrap_or(true);
         let direct_writes = row.u64(7)?.unwrap_or_default();
         let answer = match row.text(2)? {
-            Some("ready") if direct_writes > 0 => Answer::Unknown,
-            Some("ready") if !expired => Answer::Ready,
+            Some("ready") if !expired && direct_writes == 0 => Answer::Ready,
             Some("not_ready") if !expired => Answer::NotReady,
             _ => Answer::Unknown,
         };
@@ -98,15 +59,11 @@ impl Current {
         Ok((row.text(0)?.unwrap_or_default().into(), current))
     }
 
-    pub fn is_expired(&self) -> bool {
-        self.body.is_some() && self.expired
-    }
-
     /// What an operator is shown: the stored verdict, or why nothing is known.
     pub fn shown(&self) -> Value {
         let mut body = match &self.body {
             None => unknown("no verification pass has ended yet", "`crossfade verify --once`"),
-            Some(_) if self.is_expired() => unknown(
+            Some(_) if self.expired => unknown(
                 "the last verdict has expired: nobody has looked since",
                 "is the verifier running? `crossfade verify --once`",
             ),
@@ -117,7 +74,7 @@ impl Current {
         if self.body.is_some() {
             body["verdict"] = json!(self.answer.name());
         }
-        if self.direct_writes > 0 && !self.is_expired() {
+        if self.direct_writes > 0 && !self.expired {
             let detail = format!("{} transactions of others wrote into targets since", self.direct_writes);
             if let Some(reasons) = body["reasons"].as_array_mut() {
                 reasons.push(json!({
@@ -133,6 +90,46 @@ impl Current {
             body.insert("expires_in_seconds".into(), json!(self.expires_in_seconds));
         }
         body
+    }
+}
+
+/// All verdicts, of one moment.
+pub struct Verdicts {
+    /// Over everything.
+    pub overall: Current,
+    pub targets: BTreeMap<String, Current>,
+    /// Something is wrong with the id maps, which belong to no target: it stands against all.
+    pub maps_torn: bool,
+    none: Current,
+}
+
+impl Verdicts {
+    pub async fn read(session: &mut Session, db: &Database) -> Result<Self, DbError> {
+        let sql = format!(
+            "SELECT target, body, verdict, {}, TIMESTAMPDIFF(SECOND, made_at, NOW(6)), TIMESTAMPDIFF(SECOND, NOW(6), expires_at), expires_at < NOW(6), (SELECT COUNT(*) FROM {} AS f WHERE f.kind = '{}' AND f.closed_at IS NULL AND v.target IN ('', f.target)) FROM {} AS v",
+            control::utc("made_at"),
+            db.control_table("finding"),
+            finding::DIRECT_WRITE,
+            db.control_table("verdict")
+        );
+        let mut targets: BTreeMap<String, Current> = match session.rows(&sql).await {
+            // There is no control schema yet.
+            Err(e) if e.class == Class::Missing => BTreeMap::new(),
+            rows => rows?.iter().map(Current::of_row).collect::<Result<_, _>>()?,
+        };
+        let mut overall = targets.remove("").unwrap_or_else(Current::none);
+        // A target that was looked at since and is worse makes the whole worse.
+        let later = targets.values().filter(|t| t.made_at > overall.made_at).map(|t| t.answer).max();
+        overall.answer = later.map_or(overall.answer, |later| later.max(overall.answer));
+        let shown = overall.shown();
+        let mut own = shown["reasons"].as_array().into_iter().flatten();
+        let maps_torn = own.any(|r| r["criterion"] == verdict::ID_MAPS);
+        Ok(Self { overall, targets, maps_torn, none: Current::none() })
+    }
+
+    /// Of a target; if nobody has looked at it, that.
+    pub fn of(&self, target: &str) -> &Current {
+        self.targets.get(target).unwrap_or(&self.none)
     }
 }
 

@@ -83,5 +83,5 @@ async fn passes(context: &Context, pace: Pace, stop: &CancellationToken) -> Resu
 
 async fn step_down(context: &Context, when: StepDown) -> Result<(), FlagError> {
     let mut session = context.database.session().await?;
-    flags::fall(&mut session, &context.database, when).await.map(drop)
+    flags::fall(&mut session, &context.database, when).await
 }

@@ -1,15 +1,13 @@
 //! Flags: how far the application has moved to a target. A step up is one at a time and needs the verdict; a step down is
 //! always free and takes effect at once.
 
-use std::time::Duration;
-
-use mysql::control::audit::{self, Decision};
-use mysql::control::flag;
+use mysql::control::audit::{self, AsRace, Decision};
+use mysql::control::flag::{self, Stored};
 use mysql::{Database, DbError, Session};
 use serde::Serialize;
 use service::StepDown;
 
-use crate::answer::Current;
+use crate::answer::Verdicts;
 use crate::verdict::Answer;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -74,46 +72,59 @@ pub enum FlagError {
     NoReason,
     #[error("`{target}` is at {at}: the next step is {next}, one at a time")]
     Skips { target: String, at: &'static str, next: &'static str },
-    #[error("`{target}` stays at {at}: {because}")]
-    NotAllowed { target: String, at: &'static str, because: String },
+    #[error("`{target}` stays at {}: {because}", at.name())]
+    NotAllowed { target: String, at: State, because: &'static str },
     #[error("{0}")]
     Control(#[from] DbError),
 }
 
-/// May a flag go from one state to another under this verdict? The error says why not.
-pub fn may_step(target: &str, from: State, to: State, verdict: &Current) -> Result<(), FlagError> {
-    if to <= from {
-        return Ok(());
-    }
-    let (at, target) = (from.name(), target.to_owned());
-    match from.next() {
-        Some(next) if next == to => match blocked(verdict) {
-            None => Ok(()),
-            Some(because) => Err(FlagError::NotAllowed { target, at, because }),
-        },
-        next => Err(FlagError::Skips { target, at, next: next.unwrap_or(from).name() }),
+impl AsRace for FlagError {
+    fn is_race(&self) -> bool {
+        matches!(self, FlagError::Control(e) if e.is_race())
     }
 }
 
-/// Why no step up is allowed now; `None`: one is.
-pub fn blocked(verdict: &Current) -> Option<String> {
-    match verdict.answer {
+/// Where a target's flag stands, and whether it may go up.
+pub struct Standing {
+    pub state: State,
+    /// The next state, if the verdict allows it.
+    pub allowed_up: Option<State>,
+    /// Why it does not.
+    pub blocked: Option<&'static str>,
+}
+
+impl Standing {
+    pub fn of(target: &str, stored: Option<&Stored>, verdicts: &Verdicts) -> Self {
+        let state = stored.map_or(State::Legacy, |s| State::stored(&s.state));
+        let blocked = blocked(target, verdicts);
+        Self {
+            state,
+            allowed_up: state.next().filter(|_| blocked.is_none()),
+            blocked: blocked.filter(|_| state.next().is_some()),
+        }
+    }
+}
+
+/// Why a target's flag may not go up now; `None`: it may.
+fn blocked(target: &str, verdicts: &Verdicts) -> Option<&'static str> {
+    let answer = verdicts.of(target).answer;
+    match if verdicts.maps_torn { answer.max(Answer::NotReady) } else { answer } {
         Answer::Ready => None,
-        Answer::NotReady => Some("the verdict is not ready (`crossfade verdict` says why)".into()),
-        Answer::Unknown => Some(
-            "the verdict is unknown (`crossfade verdict` says why, `crossfade verify --once` asks)".into(),
-        ),
+        Answer::NotReady => Some("the verdict is not ready (`crossfade verdict` says why)"),
+        Answer::Unknown => {
+            Some("the verdict is unknown (`crossfade verdict` says why, `crossfade verify --once` asks)")
+        }
     }
 }
 
-/// A target's verdict, made no better than that over the id maps: these belong to no target.
-async fn for_step_up(session: &mut Session, db: &Database, target: &str) -> Result<Current, DbError> {
-    let mut verdict = Current::of_target(session, db, target).await?;
-    let overall = Current::of_target(session, db, "").await?.shown();
-    if overall["reasons"].as_array().is_some_and(|own| own.iter().any(|r| r["criterion"] == "id maps")) {
-        verdict.answer = verdict.answer.max(Answer::NotReady);
+/// May a flag go up to a state? `blocked`: why no step up is allowed. The error says why not.
+fn may_step_up(target: &str, at: State, to: State, blocked: Option<&'static str>) -> Result<(), FlagError> {
+    let target = target.to_owned();
+    match (at.next(), blocked) {
+        (Some(next), None) if next == to => Ok(()),
+        (Some(next), Some(because)) if next == to => Err(FlagError::NotAllowed { target, at, because }),
+        (next, _) => Err(FlagError::Skips { target, at: at.name(), next: next.unwrap_or(at).name() }),
     }
-    Ok(verdict)
 }
 
 /// A move of a flag, by whom and why.
@@ -131,23 +142,12 @@ pub async fn set(session: &mut Session, db: &Database, order: &Move<'_>) -> Resu
     if order.because.trim().is_empty() {
         return Err(FlagError::NoReason);
     }
-    let mut attempt = 0;
+    let mut tries = 0;
     loop {
-        attempt += 1;
         session.begin().await?;
-        match try_set(session, db, order).await {
-            Ok(from) => {
-                session.commit().await?;
-                return Ok(from);
-            }
-            Err(FlagError::Control(e)) if audit::is_race(&e) && attempt < 20 => {
-                session.rollback().await?;
-                tokio::time::sleep(Duration::from_millis(rand::random_range(1..20))).await;
-            }
-            Err(e) => {
-                session.rollback().await?;
-                return Err(e);
-            }
+        let done = try_set(session, db, order).await;
+        if let Some(from) = audit::end(session, done, &mut tries).await? {
+            return Ok(from);
         }
     }
 }
@@ -159,8 +159,10 @@ async fn try_set(session: &mut Session, db: &Database, order: &Move<'_>) -> Resu
         return Ok(from);
     }
     // A step down must work whatever has become of the verdict.
-    let verdict = if up { for_step_up(session, db, order.target).await? } else { Current::none() };
-    may_step(order.target, from, order.to, &verdict)?;
+    let verdicts = if up { Some(Verdicts::read(session, db).await?) } else { None };
+    if let Some(verdicts) = &verdicts {
+        may_step_up(order.target, from, order.to, blocked(order.target, verdicts))?;
+    }
     flag::set(session, db, order.target, order.to.name(), order.who).await?;
     let decision = Decision {
         who: order.who,
@@ -169,7 +171,7 @@ async fn try_set(session: &mut Session, db: &Database, order: &Move<'_>) -> Resu
         was: Some(from.name()),
         now_is: Some(order.to.name()),
         because: order.because,
-        verdict: verdict.body.as_deref().filter(|_| up),
+        verdict: verdicts.as_ref().and_then(|v| v.of(order.target).body.as_deref()),
     };
     audit::add(session, db, &decision).await?;
     Ok(from)
@@ -178,61 +180,48 @@ async fn try_set(session: &mut Session, db: &Database, order: &Move<'_>) -> Resu
 /// Who steps down by itself; nobody's token has this name.
 pub const CROSSFADE: &str = "crossfade";
 
-/// Takes reads back from targets whose verdict has fallen. Gives the targets.
-pub async fn fall(session: &mut Session, db: &Database, when: StepDown) -> Result<Vec<String>, FlagError> {
-    let (mut fallen, mut failed) = (Vec::new(), Ok(()));
+/// Takes reads back from targets whose verdict has fallen.
+pub async fn fall(session: &mut Session, db: &Database, when: StepDown) -> Result<(), FlagError> {
     if when == StepDown::Never {
-        return Ok(fallen);
+        return Ok(());
     }
-    for (target, stored) in flag::all(session, db).await? {
-        if State::stored(&stored.state) <= State::DualWrite {
-            continue;
-        }
-        let verdict = Current::of_target(session, db, &target).await?;
-        let falls = match verdict.answer {
+    let (flags, verdicts) = (flag::all(session, db).await?, Verdicts::read(session, db).await?);
+    let mut failed = Ok(());
+    for (target, stored) in flags.iter().filter(|(_, s)| State::stored(&s.state) > State::DualWrite) {
+        let answer = verdicts.of(target).answer;
+        let falls = match answer {
             Answer::Ready => false,
             Answer::NotReady => true,
             Answer::Unknown => when == StepDown::Unknown,
         };
-        if falls {
-            let because = format!("the verdict is {}", verdict.answer.name());
-            let to = State::DualWrite;
-            let order = Move { target: &target, to, who: CROSSFADE, because: &because, only_down: true };
-            match set(session, db, &order).await {
-                Ok(_) => {
-                    tracing::warn!(%target, from = stored.state, to = to.name(), %because, "the flag steps down");
-                    fallen.push(target);
-                }
-                // The others fall all the same.
-                Err(e) => failed = failed.and(Err(e)),
+        if !falls {
+            continue;
+        }
+        let (to, because) = (State::DualWrite, format!("the verdict is {}", answer.name()));
+        let order = Move { target, to, who: CROSSFADE, because: &because, only_down: true };
+        match set(session, db, &order).await {
+            Ok(_) => {
+                tracing::warn!(%target, from = stored.state, to = to.name(), %because, "the flag steps down");
             }
+            // The others fall all the same.
+            Err(e) => failed = failed.and(Err(e)),
         }
     }
-    failed.map(|()| fallen)
+    failed
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn verdict(answer: Answer) -> Current {
-        let mut verdict = Current::none();
-        verdict.answer = answer;
-        verdict
-    }
-
     #[test]
-    fn up_is_one_step_and_needs_the_verdict_and_down_is_free() {
+    fn up_is_one_step_and_needs_the_verdict() {
         for from in State::ALL {
-            for to in State::ALL {
-                for answer in [Answer::Ready, Answer::NotReady, Answer::Unknown] {
-                    let allowed = may_step("t", from, to, &verdict(answer)).is_ok();
+            for to in State::ALL.into_iter().filter(|to| *to > from) {
+                for blocked in [None, Some("not ready")] {
+                    let allowed = may_step_up("t", from, to, blocked).is_ok();
                     let one_up = from.next() == Some(to);
-                    assert_eq!(
-                        allowed,
-                        to <= from || (one_up && answer == Answer::Ready),
-                        "{from:?} to {to:?}, {answer:?}"
-                    );
+                    assert_eq!(allowed, one_up && blocked.is_none(), "{from:?} to {to:?}, {blocked:?}");
                 }
             }
         }

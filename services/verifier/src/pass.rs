@@ -17,7 +17,7 @@ use crate::compare::{self, Difference};
 use crate::confirm::{self, Confirmed};
 use crate::error::VerifierError;
 use crate::identity;
-use crate::verdict::{self, Deferred, TargetEvidence, TargetVerdict, Verdict};
+use crate::verdict::{self, Deferred, TargetEvidence, Verdict};
 
 /// Scopes in one comparison.
 const SIZE: u64 = 2000;
@@ -53,18 +53,17 @@ impl Pass<'_> {
         // The reader has written down every direct write that was committed before this.
         confirm::settle(session, self.db, self.source, PATIENCE).await?;
         let known = finding::last(session, self.db).await.map_err(VerifierError::Control)?;
-        let mut targets = Vec::new();
+        let mut seen = Vec::new();
         for target in self.targets() {
-            targets.push(self.target(session, target).await?);
+            seen.push(self.target(session, target).await?);
         }
         let position = confirm::settle(session, self.db, self.source, PATIENCE).await?;
-        for verdict in &mut targets {
+        for evidence in &mut seen {
             // Those that came while the pass ran: the next one looks behind them.
-            let target = verdict.evidence.target.clone();
-            let came = finding::direct_writes(session, self.db, &target, known).await;
-            verdict.evidence.direct_writes = came.map_err(VerifierError::Control)?;
-            *verdict = verdict::of_target(verdict.evidence.clone());
+            let came = finding::direct_writes(session, self.db, &evidence.target, known).await;
+            evidence.direct_writes = came.map_err(VerifierError::Control)?;
         }
+        let targets = seen.into_iter().map(verdict::of_target).collect();
         let maps = identity::judge(session, self.plan).await.map_err(VerifierError::Control)?;
         let deferred = self.plan.targets.iter().filter(|t| !self.include_deferred && t.defer.is_some());
         let deferred = deferred
@@ -80,7 +79,7 @@ impl Pass<'_> {
         Ok(all)
     }
 
-    async fn target(&self, session: &mut Session, target: &Target) -> Result<TargetVerdict, VerifierError> {
+    async fn target(&self, session: &mut Session, target: &Target) -> Result<TargetEvidence, VerifierError> {
         let failed = |source| VerifierError::Compare { target: target.table.clone(), source };
         let sql = TargetSql::new(self.plan, target, self.db.control());
         let mut evidence = TargetEvidence {
@@ -99,7 +98,7 @@ impl Pass<'_> {
             // Its lanes stand still between two runs: a difference proves nothing, and a repair would only wait with it.
             evidence.waiting = evidence.found;
             self.counts(session, &mut evidence).await.map_err(failed)?;
-            return Ok(verdict::of_target(evidence));
+            return Ok(evidence);
         }
         let Confirmed { differences: left, unstable } =
             self.repair(session, &sql, confirmed.differences).await?;
@@ -112,7 +111,7 @@ impl Pass<'_> {
             // The rows that were repaired count now.
             evidence.present_rows = evidence.wanted_rows;
         }
-        Ok(verdict::of_target(evidence))
+        Ok(evidence)
     }
 
     /// Walks all ranges; gives what differed at first sight.

@@ -4,7 +4,7 @@ use mysql::control::{applied, hold, pass, redrive};
 use mysql::{Database, DbError, Session};
 use serde::Serialize;
 
-use crate::answer::Current;
+use crate::verdict::Answer;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
@@ -51,7 +51,13 @@ pub struct Service {
     pub seen_seconds_ago: f64,
 }
 
-pub async fn read(session: &mut Session, db: &Database, source: &str) -> Result<Status, DbError> {
+/// `verdict`: what is said over everything at this moment.
+pub async fn read(
+    session: &mut Session,
+    db: &Database,
+    source: &str,
+    verdict: Answer,
+) -> Result<Status, DbError> {
     let now = applied::read(session, db, source).await?.unwrap_or_default();
     let backfill = pass::all(session, db, "TRUE").await?.into_iter().map(progress).collect();
     let mut exceptions = Vec::new();
@@ -67,7 +73,6 @@ pub async fn read(session: &mut Session, db: &Database, source: &str) -> Result<
             count: r.u64(3)?.unwrap_or_default(),
         });
     }
-    let verdict = Current::overall(session, db).await?;
     let mut services = Vec::new();
     let sql = format!(
         "SELECT name, instance, state, TIMESTAMPDIFF(MICROSECOND, seen_at, NOW(6)) / 1e6 FROM {} WHERE seen_at > NOW(6) - INTERVAL 1 HOUR ORDER BY name, instance",
@@ -90,7 +95,7 @@ pub async fn read(session: &mut Session, db: &Database, source: &str) -> Result<
         backfill,
         exceptions,
         redriven: redrive::waiting(session, db).await?,
-        verdict: verdict.answer.name(),
+        verdict: verdict.name(),
         services,
     })
 }

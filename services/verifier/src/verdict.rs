@@ -96,6 +96,8 @@ pub struct Verdict {
 
 /// The reason that stands against a target into which somebody else writes.
 pub(crate) const DIRECT_WRITES: &str = "no direct writes";
+/// The reason that stands against all targets: a map is no bijection, or has holes.
+pub(crate) const ID_MAPS: &str = "id maps";
 pub(crate) const WHO_WROTE: &str = "find who writes it (`finding` has key, position and time), or say that it is dual-written: `crossfade flags set`; then `crossfade verify --once`";
 
 fn reason(criterion: &str, answer: Answer, detail: String, next_step: &str) -> Reason {
@@ -182,7 +184,7 @@ pub fn of_all(
         if !map.bijection {
             let detail = format!("the map of {} is not a bijection", map.entity);
             reasons.push(reason(
-                "id maps",
+                ID_MAPS,
                 Answer::NotReady,
                 detail,
                 "find who wrote into the map; it must be mended by hand",
@@ -190,12 +192,7 @@ pub fn of_all(
         }
         if map.uncovered > 0 {
             let detail = format!("{} rows of {} have no UUID", map.uncovered, map.entity);
-            reasons.push(reason(
-                "id maps",
-                Answer::NotReady,
-                detail,
-                "wait, or `crossfade backfill --again`",
-            ));
+            reasons.push(reason(ID_MAPS, Answer::NotReady, detail, "wait, or `crossfade backfill --again`"));
         }
     }
     let worst = targets.iter().map(|t| t.verdict).chain(reasons.iter().map(|r| r.answer)).max();

@@ -3,6 +3,8 @@
 //! The chain shows that an entry was changed or taken out of the middle. That the newest entries were cut off it cannot
 //! show: whoever needs that keeps the last digest somewhere else.
 
+use std::time::Duration;
+
 use plan::quote;
 
 use crate::{Class, Database, DbError, Session};
@@ -83,7 +85,8 @@ pub async fn entries(
     let of = target.map_or(String::new(), |t| format!(" AND target = {}", quote::text(t)));
     let rows = session
         .rows(&format!(
-            "SELECT id, DATE_FORMAT(at, '%Y-%m-%dT%H:%i:%s.%fZ'), who, what, target, was, now_is, because, HEX(verdict), HEX(digest) FROM {} WHERE id > {after}{of} ORDER BY id LIMIT {limit}",
+            "SELECT id, {}, who, what, target, was, now_is, because, HEX(verdict), HEX(digest) FROM {} WHERE id > {after}{of} ORDER BY id LIMIT {limit}",
+            super::utc("at"),
             db.control_table("audit"),
         ))
         .await?;
@@ -118,7 +121,39 @@ pub async fn broken_at(session: &mut Session, db: &Database) -> Result<Option<u6
     row.map(|r| r.u64(0)).transpose().map(Option::flatten)
 }
 
-/// Another decision was written down meanwhile, or is being: begin again.
-pub fn is_race(error: &DbError) -> bool {
-    matches!(error.class, Class::Duplicate | Class::Deadlock | Class::LockWait)
+/// How often a decision is tried again while others are being written down.
+const TRIES: u32 = 20;
+
+/// Ends a transaction that wrote a decision down. `None`: another decision came between; begin again.
+pub async fn end<T, E: From<DbError> + AsRace>(
+    session: &mut Session,
+    done: Result<T, E>,
+    tries: &mut u32,
+) -> Result<Option<T>, E> {
+    match done {
+        Ok(done) => {
+            session.commit().await?;
+            Ok(Some(done))
+        }
+        Err(e) => {
+            session.rollback().await?;
+            *tries += 1;
+            if *tries == TRIES || !e.is_race() {
+                return Err(e);
+            }
+            tokio::time::sleep(Duration::from_millis(rand::random_range(1..20))).await;
+            Ok(None)
+        }
+    }
+}
+
+/// An error that may say that another decision was written down meanwhile, or is being.
+pub trait AsRace {
+    fn is_race(&self) -> bool;
+}
+
+impl AsRace for DbError {
+    fn is_race(&self) -> bool {
+        matches!(self.class, Class::Duplicate | Class::Deadlock | Class::LockWait)
+    }
 }

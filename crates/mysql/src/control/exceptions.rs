@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use change::{Cell, Fold, Key};
 use plan::quote;
 
+use super::audit::{self, Decision};
 use super::{key_from_json, key_to_json};
 use crate::{Database, DbError, Session};
 
@@ -368,67 +369,62 @@ pub async fn redrive(
     Ok(rows.len())
 }
 
-/// Accepts parked scopes that fulfil a condition as they are, and writes that down; gives their number.
-pub async fn waive(
-    session: &mut Session,
-    db: &Database,
-    condition: &str,
-    who: &str,
-    because: &str,
-    limit: u32,
-) -> Result<u64, DbError> {
-    let because: String = because.chars().take(400).collect();
-    let table = db.control_table("exceptions");
-    let open = format!("closed_at IS NULL AND kind = 'parked' AND waived_at IS NULL AND {condition}");
-    let mut attempt = 0;
+/// Accepts parked scopes as they are.
+pub struct Waiver<'a> {
+    /// Which of the parked scopes that nobody has waived yet, and how many at most.
+    pub condition: &'a str,
+    pub limit: u32,
+    pub who: &'a str,
+    pub because: &'a str,
+}
+
+/// Waives, and writes that down; gives the number of exceptions.
+pub async fn waive(session: &mut Session, db: &Database, waiver: &Waiver<'_>) -> Result<u64, DbError> {
+    let mut tries = 0;
     loop {
-        attempt += 1;
         session.begin().await?;
-        let waived = async {
-            let chosen = format!("SELECT id, target_table FROM {table} WHERE {open} ORDER BY id LIMIT {limit}");
-            let (mut ids, mut targets) = (Vec::new(), BTreeMap::<String, u64>::new());
-            for r in &session.rows(&chosen).await? {
-                ids.push(r.u64(0)?.unwrap_or_default().to_string());
-                *targets.entry(r.text(1)?.unwrap_or_default().to_owned()).or_default() += 1;
-            }
-            if ids.is_empty() {
-                return Ok(0);
-            }
-            let waived = session
-                .execute(&format!(
-                    "UPDATE {table} SET waived_at = NOW(6), waived_by = {}, waived_because = {} WHERE id IN ({}) AND waived_at IS NULL",
-                    quote::text(who),
-                    quote::text(&because),
-                    ids.join(","),
-                ))
-                .await?;
-            for (target, scopes) in &targets {
-                let scopes = format!("{scopes} scopes waived");
-                let decision = super::audit::Decision {
-                    who,
-                    what: "waive",
-                    target,
-                    was: None,
-                    now_is: Some(&scopes),
-                    because: &because,
-                    verdict: None,
-                };
-                super::audit::add(session, db, &decision).await?;
-            }
-            Ok::<_, DbError>(waived)
-        }
-        .await;
-        match waived {
-            Ok(waived) => {
-                session.commit().await?;
-                return Ok(waived);
-            }
-            Err(e) => {
-                session.rollback().await?;
-                if attempt >= 20 || !super::audit::is_race(&e) {
-                    return Err(e);
-                }
-            }
+        let done = try_waive(session, db, waiver).await;
+        if let Some(waived) = audit::end(session, done, &mut tries).await? {
+            return Ok(waived);
         }
     }
+}
+
+async fn try_waive(session: &mut Session, db: &Database, waiver: &Waiver<'_>) -> Result<u64, DbError> {
+    let Waiver { condition, limit, who, because } = waiver;
+    let because: String = because.chars().take(400).collect();
+    let table = db.control_table("exceptions");
+    let chosen = format!(
+        "SELECT id, target_table FROM {table} WHERE closed_at IS NULL AND kind = 'parked' AND waived_at IS NULL AND {condition} ORDER BY id LIMIT {limit}"
+    );
+    let (mut ids, mut targets) = (Vec::new(), BTreeMap::<String, u64>::new());
+    for r in &session.rows(&chosen).await? {
+        ids.push(r.u64(0)?.unwrap_or_default().to_string());
+        *targets.entry(r.text(1)?.unwrap_or_default().to_owned()).or_default() += 1;
+    }
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let waived = session
+        .execute(&format!(
+            "UPDATE {table} SET waived_at = NOW(6), waived_by = {}, waived_because = {} WHERE id IN ({}) AND waived_at IS NULL",
+            quote::text(who),
+            quote::text(&because),
+            ids.join(","),
+        ))
+        .await?;
+    for (target, scopes) in &targets {
+        let scopes = format!("{scopes} scopes waived");
+        let decision = Decision {
+            who,
+            what: "waive",
+            target,
+            was: None,
+            now_is: Some(&scopes),
+            because: &because,
+            verdict: None,
+        };
+        audit::add(session, db, &decision).await?;
+    }
+    Ok(waived)
 }

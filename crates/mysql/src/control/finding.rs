@@ -24,12 +24,11 @@ pub async fn newest(
     target: &str,
     limit: u32,
 ) -> Result<Vec<Finding>, DbError> {
-    let time = |c: &str| format!("DATE_FORMAT({c}, '%Y-%m-%dT%H:%i:%s.%fZ')");
     let rows = session
         .rows(&format!(
             "SELECT id, scope_key, kind, IF(closed_at IS NULL, 'confirmed', 'repaired'), LOWER(HEX(wanted)), LOWER(HEX(present)), {}, {} FROM {} WHERE target = {} ORDER BY id DESC LIMIT {limit}",
-            time("seen_at"),
-            time("closed_at"),
+            super::utc("seen_at"),
+            super::utc("closed_at"),
             db.control_table("finding"),
             quote::text(target),
         ))

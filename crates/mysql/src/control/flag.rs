@@ -16,10 +16,7 @@ pub struct Stored {
 
 /// Of every target that was ever moved.
 pub async fn all(session: &mut Session, db: &Database) -> Result<BTreeMap<String, Stored>, DbError> {
-    let sql = format!(
-        "SELECT target, state, DATE_FORMAT(since, '%Y-%m-%dT%H:%i:%s.%fZ'), who FROM {}",
-        db.control_table("flag")
-    );
+    let sql = format!("SELECT target, state, {}, who FROM {}", super::utc("since"), db.control_table("flag"));
     let rows = session.rows(&sql).await?;
     rows.iter()
         .map(|r| {
@@ -27,11 +24,6 @@ pub async fn all(session: &mut Session, db: &Database) -> Result<BTreeMap<String
             Ok((text(0)?, Stored { state: text(1)?, since: text(2)?, who: text(3)? }))
         })
         .collect()
-}
-
-/// The state of one target.
-pub async fn read(session: &mut Session, db: &Database, target: &str) -> Result<String, DbError> {
-    Ok(all(session, db).await?.remove(target).map(|s| s.state).unwrap_or_default())
 }
 
 /// The state of one target, locked until the transaction ends.

@@ -10,6 +10,11 @@ pub mod lane;
 pub mod pass;
 pub mod redrive;
 
+/// A time of a control table as RFC 3339 has it, in UTC, as every session is.
+pub fn utc(column: &str) -> String {
+    format!("DATE_FORMAT({column}, '%Y-%m-%dT%H:%i:%s.%fZ')")
+}
+
 /// Cells of a key as the JSON that control tables keep.
 pub fn key_to_json(key: &change::Key) -> String {
     serde_json::to_string(&key.0).unwrap_or_else(|e| unreachable!("cells are always JSON: {e}"))

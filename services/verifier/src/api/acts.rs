@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use mysql::control::exceptions;
+use mysql::control::exceptions::{self, Waiver};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,13 +12,13 @@ use crate::flags::{self, FlagError, Move};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Some {
+pub struct Chosen {
     ids: Vec<u64>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Waive {
+pub struct Accepted {
     ids: Vec<u64>,
     because: String,
 }
@@ -37,7 +37,7 @@ fn condition(ids: &[u64]) -> Result<String, ApiError> {
 pub async fn redrive(
     State(api): State<Shared>,
     caller: Caller,
-    Json(Some { ids }): Json<Some>,
+    Json(Chosen { ids }): Json<Chosen>,
 ) -> Result<Json<Value>, ApiError> {
     caller.may_act()?;
     let condition = condition(&ids)?;
@@ -53,7 +53,7 @@ pub async fn redrive(
 pub async fn waive(
     State(api): State<Shared>,
     caller: Caller,
-    Json(Waive { ids, because }): Json<Waive>,
+    Json(Accepted { ids, because }): Json<Accepted>,
 ) -> Result<Json<Value>, ApiError> {
     caller.may_act()?;
     let condition = condition(&ids)?;
@@ -61,13 +61,9 @@ pub async fn waive(
         return Err(FlagError::NoReason.into());
     }
     let db = &api.context.database;
-    let waived = api
-        .with(async |session| {
-            Ok::<_, ApiError>(
-                exceptions::waive(session, db, &condition, &caller.name, &because, MOST as u32).await?,
-            )
-        })
-        .await?;
+    let waiver = Waiver { condition: &condition, limit: MOST as u32, who: &caller.name, because: &because };
+    let waived =
+        api.with(async |session| Ok::<_, ApiError>(exceptions::waive(session, db, &waiver).await?)).await?;
     Ok(Json(json!({ "waived": waived })))
 }
 

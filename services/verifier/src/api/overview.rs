@@ -1,6 +1,5 @@
 //! One document that answers: can we cut over; if not, why and who acts; how fresh is that answer.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,8 +16,8 @@ use serde_json::{Value, json};
 
 use super::auth::{Caller, Role};
 use super::{Api, ApiError, BEAT, Shared, now};
-use crate::answer::Current;
-use crate::flags::{self, State as FlagState};
+use crate::answer::Verdicts;
+use crate::flags::{self, Standing};
 use crate::status::{self, Status};
 use crate::verdict::Answer;
 
@@ -68,16 +67,13 @@ impl Api {
 
     async fn make(&self, session: &mut Session) -> Result<Value, DbError> {
         let (db, plan) = (&self.context.database, &self.context.plan);
-        let status = status::read(session, db, &self.context.source).await?;
-        let overall = Current::overall(session, db).await?;
+        let verdicts = Verdicts::read(session, db).await?;
+        let overall = &verdicts.overall;
         let shown = overall.shown();
-        let verdicts: BTreeMap<String, Current> = Current::all(session, db).await?.into_iter().collect();
+        let status = status::read(session, db, &self.context.source, overall.answer).await?;
         let flags = flag::all(session, db).await?;
-        let targets: Vec<Value> = plan
-            .targets
-            .iter()
-            .map(|t| self.target(t, &status, verdicts.get(&t.table), flags.get(&t.table)))
-            .collect();
+        let targets: Vec<Value> =
+            plan.targets.iter().map(|t| self.target(t, &status, &verdicts, flags.get(&t.table))).collect();
         Ok(json!({
             "schema_version": 1,
             "now": now(),
@@ -107,11 +103,10 @@ impl Api {
         &self,
         target: &Target,
         status: &Status,
-        verdict: Option<&Current>,
+        verdicts: &Verdicts,
         stored: Option<&Stored>,
     ) -> Value {
-        let none = Current::none();
-        let verdict = verdict.unwrap_or(&none);
+        let verdict = verdicts.of(&target.table);
         let shown = verdict.shown();
         let runs = self.context.include_deferred || target.defer.is_none();
         let backfill = status.backfill.iter().rfind(|b| b.target == target.table && b.kind == "rows");
@@ -131,9 +126,7 @@ impl Api {
                 .map(|e| e.count)
                 .sum()
         };
-        let state = stored.map_or(FlagState::Legacy, |s| FlagState::stored(&s.state));
-        let blocked = flags::blocked(verdict);
-        let up = state.next().filter(|_| blocked.is_none());
+        let flag = Standing::of(&target.table, stored, verdicts);
         json!({
             "target": target.table,
             "kind": if target.kind == TargetKind::Shadow { "shadow" } else { "columns" },
@@ -157,11 +150,11 @@ impl Api {
             "reasons": if runs { shown["reasons"].clone() } else { json!([]) },
             "backfill": backfill,
             "flag": {
-                "state": state.name(),
+                "state": flag.state.name(),
                 "since": stored.map(|s| &s.since),
                 "by": stored.map(|s| &s.who),
-                "allowed_up": up.map(FlagState::name),
-                "blocked_because": blocked.filter(|_| state.next().is_some()),
+                "allowed_up": flag.allowed_up.map(flags::State::name),
+                "blocked_because": flag.blocked,
             },
         })
     }

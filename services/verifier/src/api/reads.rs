@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::{ApiError, Shared};
-use crate::answer::Current;
+use crate::answer::Verdicts;
 
 /// Rows of one answer at most.
 const MOST: u32 = 1000;
@@ -18,7 +18,7 @@ const MOST: u32 = 1000;
 pub async fn verdict(State(api): State<Shared>, _: Caller) -> Result<Json<Value>, ApiError> {
     let shown = api
         .with(async |session| {
-            Ok::<_, ApiError>(Current::overall(session, &api.context.database).await?.shown())
+            Ok::<_, ApiError>(Verdicts::read(session, &api.context.database).await?.overall.shown())
         })
         .await?;
     Ok(Json(shown))
