@@ -12,6 +12,8 @@ mod flags;
 mod life;
 #[path = "cli/modes.rs"]
 mod modes;
+#[path = "cli/proof.rs"]
+mod proof;
 #[path = "support/schema.rs"]
 mod schema;
 #[path = "cli/settings.rs"]

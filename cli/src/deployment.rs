@@ -283,7 +283,7 @@ async fn add_lanes(session: &mut Session, context: &Context) -> anyhow::Result<(
 /// Every map and target gets one pass when it is seen for the first time. A batch target on the in-process bus gets one
 /// at each start: its marks were lost with the bus.
 async fn order_first_passes(session: &mut Session, context: &Context) -> anyhow::Result<()> {
-    let known = pass::all(session, &context.database, "TRUE").await?;
+    let known = pass::all(session, &context.database, pass::ORDERED).await?;
     let ever = |target: &str, kind: pass::Kind| known.iter().any(|p| p.target == target && p.kind == kind);
     let lost = |o: &Order<'_>| {
         let target = context.plan.target(o.target);

@@ -115,7 +115,7 @@ async fn stalled(
 
 async fn read(db: &Database, held: &mut Option<Session>) -> Result<Vec<pass::Pass>, DbError> {
     let mut session = db.resume(held).await?;
-    let passes = pass::all(&mut session, db, "TRUE").await?;
+    let passes = pass::all(&mut session, db, pass::ORDERED).await?;
     *held = Some(session);
     Ok(passes)
 }

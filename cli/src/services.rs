@@ -156,7 +156,7 @@ fn start(name: Name, context: Context, settings: &Settings, stop: CancellationTo
         }
         Name::Verifier => {
             let (interval, step_down) = (settings.verify_every, settings.step_down);
-            let pace = verifier::app::Pace { interval, share: 0.05, step_down };
+            let pace = verifier::app::Pace { interval, share: 0.05, limit: settings.repair_limit, step_down };
             let proof = Arc::new(verifier::Proof::default());
             let seen = proof.clone();
             (

@@ -55,6 +55,8 @@ pub async fn run(settings: &Settings, options: &Options, format: Format) -> anyh
         include_deferred: settings.include_deferred,
         only: options.only.clone(),
         repair: !options.no_repair,
+        limit: settings.repair_limit,
+        resume: None,
         rest: 0.0,
         valid: VALID,
     };

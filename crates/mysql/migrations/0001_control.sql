@@ -103,6 +103,7 @@ CREATE TABLE IF NOT EXISTS pass (
   state       ENUM('pending','running','done') NOT NULL DEFAULT 'pending',
   done_to     LONGTEXT NULL,                -- JSON, compared as it was written
   estimate    BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  most        BIGINT UNSIGNED NULL,              -- ends after so many scopes; NULL: at the end of the table
   scanned     BIGINT UNSIGNED NOT NULL DEFAULT 0,
   changed     BIGINT UNSIGNED NOT NULL DEFAULT 0,
   created_at  DATETIME(6) NOT NULL,
@@ -137,6 +138,7 @@ CREATE TABLE IF NOT EXISTS finding (
   target      VARCHAR(64) NOT NULL,
   scope_key   VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   kind        VARCHAR(32) NOT NULL,
+  cause       VARCHAR(32) NULL,             -- what explains it; `unlogged`: nothing in the binlog does
   state       ENUM('confirmed','repaired') NOT NULL,
   wanted      BINARY(16) NULL,
   present     BINARY(16) NULL,
@@ -146,6 +148,50 @@ CREATE TABLE IF NOT EXISTS finding (
   KEY ix_finding_open (target, closed_at),
   KEY ix_finding_kind (target, kind, `position`(64))
 );
+
+-- A verification pass over one target by the service, so that it goes on where it was. All up to `done_to` was equal.
+CREATE TABLE IF NOT EXISTS sweep (
+  target      VARCHAR(64) NOT NULL PRIMARY KEY,
+  done_to     LONGTEXT NULL,                -- JSON
+  segment     INT UNSIGNED NOT NULL DEFAULT 0,
+  wanted      BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  present     BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  sampled     BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  known       BIGINT UNSIGNED NOT NULL,     -- the newest finding when it began
+  began_at    DATETIME(6) NOT NULL,
+  ended_at    DATETIME(6) NULL
+);
+
+-- When each part of a target was compared last, whole. Parts are key ranges `(low, high]`.
+CREATE TABLE IF NOT EXISTS coverage (
+  target      VARCHAR(64) NOT NULL,
+  segment     INT UNSIGNED NOT NULL,
+  low         LONGTEXT NULL,                -- JSON; NULL: from the beginning
+  high        LONGTEXT NULL,                -- NULL: to the end
+  rows_seen   BIGINT UNSIGNED NOT NULL,
+  seen_at     DATETIME(6) NOT NULL,
+  PRIMARY KEY (target, segment)
+);
+
+-- What an id map was when it was looked at last: entries up to `until`, and two sums over their digests.
+CREATE TABLE IF NOT EXISTS map_seen (
+  entity   VARCHAR(64) NOT NULL PRIMARY KEY,
+  until    DATETIME(6) NOT NULL,
+  entries  BIGINT UNSIGNED NOT NULL,
+  sums     VARCHAR(190) NOT NULL,
+  seen_at  DATETIME(6) NOT NULL
+);
+
+-- A pair of tables that the verifier damages on purpose, to see that it sees.
+CREATE TABLE IF NOT EXISTS canary (
+  id      BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+  name    VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NULL,
+  note    VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NULL,
+  amount  DECIMAL(12,2) NULL,
+  at      DATETIME(6) NULL,
+  uuid    BINARY(16) NULL
+);
+CREATE TABLE IF NOT EXISTS canary_new LIKE canary;
 
 CREATE TABLE IF NOT EXISTS verdict (
   target      VARCHAR(64) NOT NULL PRIMARY KEY,   -- '' for the whole

@@ -238,7 +238,10 @@ impl List<'_> {
                 on("barrier", MOVE);
                 on("applied", KEEP);
                 on("redrive", ADD);
-                on("pass", KEEP);
+                on("pass", ALL);
+                for table in ["sweep", "coverage", "map_seen", "canary", "canary_new"] {
+                    on(table, ALL);
+                }
                 on("flag", KEEP);
                 on("audit", ADD);
                 on("exceptions", MOVE);

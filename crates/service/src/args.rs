@@ -86,6 +86,10 @@ pub struct Args {
     #[arg(long, env = "CROSSFADE_VERIFY_EVERY", global = true, value_name = "TIME")]
     pub verify_every: Option<Value>,
 
+    /// Differences of one target that a verification repairs without asking [default: 1000]
+    #[arg(long, env = "CROSSFADE_REPAIR_LIMIT", global = true, value_name = "N")]
+    pub repair_limit: Option<Value>,
+
     /// Replicas whose lag throttles the backfill (URLs as for --database); may be repeated.
     #[arg(
         long = "replica",
@@ -188,6 +192,7 @@ impl Args {
             lock_budget_ms: self.lock_budget_ms.or(file.lock_budget_ms),
             chunk_budget_ms: self.chunk_budget_ms.or(file.chunk_budget_ms),
             verify_every: self.verify_every.or(file.verify_every),
+            repair_limit: self.repair_limit.or(file.repair_limit),
             replicas: if self.replicas.is_empty() { file.replicas } else { self.replicas },
             max_replica_lag: self.max_replica_lag.or(file.max_replica_lag),
             max_threads_running: self.max_threads_running.or(file.max_threads_running),

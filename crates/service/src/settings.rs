@@ -37,6 +37,8 @@ pub struct Settings {
     pub chunk_budget: Duration,
     /// Between the starts of two passes of the verifier over everything.
     pub verify_every: Duration,
+    /// Differences of one target that a verification repairs without asking.
+    pub repair_limit: usize,
     pub throttle: mysql::Limits,
     /// Health and metrics. `None`: not served.
     pub listen: Option<SocketAddr>,
@@ -186,6 +188,9 @@ fn build(args: Args, problems: &mut Problems) -> Option<Settings> {
         verify_every: problems
             .maybe("verify-every", &args.verify_every, duration)
             .unwrap_or(Duration::from_secs(600)),
+        repair_limit: problems
+            .maybe("repair-limit", &args.repair_limit, number)
+            .map_or(1000, |n| usize::try_from(n).unwrap_or(usize::MAX)),
         instance: args.instance.as_ref().map_or_else(instance, |v| v.0.chars().take(64).collect()),
         json: json(problems, "output", &args.output),
         log: Log { json: log_json, filter },

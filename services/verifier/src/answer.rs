@@ -98,8 +98,8 @@ pub struct Verdicts {
     /// Over everything.
     pub overall: Current,
     pub targets: BTreeMap<String, Current>,
-    /// Something is wrong with the id maps, which belong to no target: it stands against all.
-    pub maps_torn: bool,
+    /// What stands against all targets, since it belongs to none: the id maps, a verifier that does not see.
+    pub against_all: Answer,
     none: Current,
 }
 
@@ -122,9 +122,14 @@ impl Verdicts {
         let later = targets.values().filter(|t| t.made_at > overall.made_at).map(|t| t.answer).max();
         overall.answer = later.map_or(overall.answer, |later| later.max(overall.answer));
         let shown = overall.shown();
-        let mut own = shown["reasons"].as_array().into_iter().flatten();
-        let maps_torn = own.any(|r| r["criterion"] == verdict::ID_MAPS);
-        Ok(Self { overall, targets, maps_torn, none: Current::none() })
+        let own = shown["reasons"].as_array().into_iter().flatten();
+        let against = own.filter_map(|r| match r["criterion"].as_str() {
+            Some(verdict::ID_MAPS) => Some(Answer::NotReady),
+            Some(verdict::AWAKE) => Some(Answer::Unknown),
+            _ => None,
+        });
+        let against_all = against.max().unwrap_or(Answer::Ready);
+        Ok(Self { overall, targets, against_all, none: Current::none() })
     }
 
     /// Of a target; if nobody has looked at it, that.

@@ -19,6 +19,8 @@ pub struct Pace {
     pub interval: Duration,
     /// Share of the time that a comparison may take of the database, 0 to 1.
     pub share: f64,
+    /// Differences of a target that are repaired without asking.
+    pub limit: usize,
     pub step_down: StepDown,
 }
 
@@ -57,6 +59,8 @@ async fn passes(context: &Context, pace: Pace, stop: &CancellationToken) -> Resu
                 include_deferred: context.include_deferred,
                 only: Vec::new(),
                 repair: true,
+                limit: pace.limit,
+                resume: Some(pace.interval * 3 + Duration::from_secs(24 * 3600)),
                 rest: 1.0 / pace.share.clamp(0.01, 1.0) - 1.0,
                 valid: pace.interval * 3 + Duration::from_secs(600),
             };

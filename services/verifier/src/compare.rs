@@ -59,7 +59,8 @@ pub async fn range(
     snapshot(session).await?;
     let result = async {
         let (a, b) = (sum(session, &wanted).await?, sum(session, &present).await?);
-        let differences = if a == b { Vec::new() } else { rows(session, sql, &wanted, &present).await? };
+        let mut differences = if a == b { Vec::new() } else { rows(session, sql, &wanted, &present).await? };
+        differences.retain(|d| d.pair.wanted != d.pair.present);
         Ok(Compared { wanted: a.rows, present: b.rows, differences })
     }
     .await;
@@ -73,6 +74,20 @@ pub async fn scopes(
     sql: &TargetSql<'_>,
     keys: &[Key],
 ) -> Result<Vec<Difference>, DbError> {
+    let mut found = pairs(session, sql, keys).await?;
+    found.retain(|d| d.pair.wanted != d.pair.present);
+    Ok(found)
+}
+
+/// The digests of these scopes' rows, also where both sides are equal. A scope without rows on either side is left out.
+pub async fn pairs(
+    session: &mut Session,
+    sql: &TargetSql<'_>,
+    keys: &[Key],
+) -> Result<Vec<Difference>, DbError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
     let scopes = Scopes::Keys(keys);
     let (wanted, present) = (sql.digest_wanted(scopes), sql.digest_present(scopes));
     snapshot(session).await?;
@@ -100,10 +115,10 @@ async fn rows(
     }
     Ok(pairs
         .into_values()
-        .filter_map(|(scope, mut pair)| {
+        .map(|(scope, mut pair)| {
             pair.wanted.sort_unstable();
             pair.present.sort_unstable();
-            (pair.wanted != pair.present).then_some(Difference { scope, pair })
+            Difference { scope, pair }
         })
         .collect())
 }

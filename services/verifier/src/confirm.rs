@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use change::{Key, Position};
-use mysql::control::{applied, exceptions, finding, redrive};
+use mysql::control::{applied, exceptions, redrive};
 use mysql::{Database, Session};
 use plan::quote;
 use plan::sql::TargetSql;
@@ -63,6 +63,7 @@ pub async fn reach(
                 wanted: wanted.to_string(),
                 seconds: patience.as_secs(),
                 at: now.waits_for.unwrap_or_else(|| "cdc-reader".into()),
+                now: now.position.map(|p| p.to_string()),
             });
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -163,48 +164,6 @@ async fn parked(
         .collect())
 }
 
-/// Writes findings down. One that is open already stays as it was first seen.
-pub async fn record(
-    session: &mut Session,
-    db: &Database,
-    sql: &TargetSql<'_>,
-    findings: &[Difference],
-) -> Result<(), mysql::DbError> {
-    let target = &sql.target.table;
-    for some in findings.chunks(200) {
-        let rows: Vec<String> = some
-            .iter()
-            .map(|d| {
-                let key: String = d.scope.text().chars().take(512).collect();
-                let digest = |side: &[String]| {
-                    side.first().map_or("NULL".into(), |h| format!("UNHEX({})", quote::text(h)))
-                };
-                let kind = match (d.pair.wanted.is_empty(), d.pair.present.is_empty()) {
-                    (false, true) => "missing",
-                    (true, false) => "extra",
-                    _ => "different",
-                };
-                format!(
-                    "SELECT {} AS target, {} AS scope_key, '{kind}' AS kind, 'confirmed' AS state, {} AS wanted, {} AS present, NOW(6) AS seen_at",
-                    quote::text(target),
-                    quote::text(&key),
-                    digest(&d.pair.wanted),
-                    digest(&d.pair.present)
-                )
-            })
-            .collect();
-        session
-            .execute(&format!(
-                "INSERT INTO {table} (target, scope_key, kind, state, wanted, present, seen_at) SELECT n.* FROM ({}) AS n WHERE NOT EXISTS (SELECT 1 FROM {table} AS o WHERE o.target = n.target AND o.scope_key = n.scope_key AND o.kind <> '{}' AND o.closed_at IS NULL)",
-                rows.join(" UNION ALL "),
-                finding::DIRECT_WRITE,
-                table = db.control_table("finding"),
-            ))
-            .await?;
-    }
-    Ok(())
-}
-
 /// Sends scopes through the pipeline again.
 pub async fn repair(
     session: &mut Session,
@@ -213,27 +172,4 @@ pub async fn repair(
     findings: &[Difference],
 ) -> Result<(), mysql::DbError> {
     redrive::ask(session, db, &sql.target.table, findings.iter().map(|d| &d.scope), "repair", 0).await
-}
-
-/// Closes the open findings of a target whose scopes are equal again; `left` are those that are not. Direct
-/// writes are closed with the verdict that has looked behind them.
-pub async fn close_findings(
-    session: &mut Session,
-    db: &Database,
-    target: &str,
-    left: &[Difference],
-) -> Result<(), mysql::DbError> {
-    let keys: Vec<String> =
-        left.iter().map(|d| quote::text(&d.scope.text().chars().take(512).collect::<String>())).collect();
-    let except =
-        if keys.is_empty() { String::new() } else { format!(" AND scope_key NOT IN ({})", keys.join(",")) };
-    session
-        .execute(&format!(
-            "UPDATE {} SET state = 'repaired', closed_at = NOW(6) WHERE target = {} AND closed_at IS NULL AND kind <> '{}'{except}",
-            db.control_table("finding"),
-            quote::text(target),
-            finding::DIRECT_WRITE,
-        ))
-        .await
-        .map(drop)
 }

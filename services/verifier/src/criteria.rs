@@ -5,6 +5,7 @@ use serde::Serialize;
 use mysql::control::dual_write::Counts;
 
 use crate::identity::MapEvidence;
+use crate::replay::Replay;
 use crate::verdict::{Answer, Deferred, TargetVerdict};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,7 +59,8 @@ pub fn of(targets: &[TargetVerdict], maps: &[MapEvidence], deferred: &[Deferred]
             "samples and hashes",
             equal,
             format!(
-                "every row of both sides was hashed, which is more than a sample: {differ} scopes differ"
+                "every row of both sides was hashed, and {} random scopes besides: {differ} scopes differ",
+                sum(|t| t.evidence.sampled)
             ),
             OPERATOR,
             "find who writes these columns; then `crossfade verify --once`",
@@ -92,16 +94,28 @@ pub fn of(targets: &[TargetVerdict], maps: &[MapEvidence], deferred: &[Deferred]
 }
 
 fn rerun(targets: &[TargetVerdict]) -> Criterion {
+    let replays: Vec<_> = targets.iter().filter_map(|t| t.evidence.replay.as_ref()).collect();
+    let sum = |of: fn(&Replay) -> u64| replays.iter().map(|r| of(r)).sum::<u64>();
+    let (marks, rows, changed) =
+        (sum(|r| r.marks), sum(|r| r.rows.unwrap_or_default()), sum(Replay::changed));
+    let whole = replays.len() == targets.len() && replays.iter().all(|r| r.rows.is_some());
+    let answer = match (changed, whole && !targets.is_empty()) {
+        (1.., _) => Answer::NotReady,
+        (0, true) => Answer::Ready,
+        (0, false) => Answer::Unknown,
+    };
     let again = targets.iter().filter_map(|t| t.evidence.rerun_changed);
-    let (runs, changed) = again.fold((0, 0), |(n, sum), changed| (n + 1, sum + changed));
-    let answer =
-        if runs == targets.len() && runs > 0 && changed == 0 { Answer::Ready } else { Answer::Unknown };
+    let (runs, by_runs) = again.fold((0, 0), |(n, sum), changed| (n + 1, sum + changed));
     criterion(
         "zero-change re-run",
         answer,
-        format!("{runs} of {} targets were run again, {changed} rows changed by it", targets.len()),
+        format!(
+            "{marks} marks and {rows} rows of the backfill applied again in {} of {} targets: {changed} rows changed; whole passes again in {runs} targets: {by_runs}",
+            replays.len(),
+            targets.len()
+        ),
         OPERATOR,
-        "`crossfade backfill --again`, best while little is written",
+        "wait for a pass of the verifier with the backfill done and not held; what changes again and again is a fault of the plan",
     )
 }
 
@@ -135,14 +149,15 @@ fn dual_writes(targets: &[TargetVerdict]) -> Criterion {
 }
 
 fn mappings(maps: &[MapEvidence]) -> Criterion {
-    let good = maps.iter().all(|m| m.bijection && m.uncovered == 0);
+    let good = maps.iter().all(MapEvidence::is_good);
     let uncovered: u64 = maps.iter().map(|m| m.uncovered).sum();
+    let moved = maps.iter().filter(|m| !m.stable).count();
     let torn = maps.iter().filter(|m| !m.bijection).count();
     criterion(
         "mappings complete",
         if good { Answer::Ready } else { Answer::NotReady },
         format!(
-            "{} maps with {} entries: {uncovered} rows without an entry, {torn} maps that are no bijection",
+            "{} maps with {} entries: {uncovered} rows without an entry, {torn} maps that are no bijection, {moved} in which entries have changed",
             maps.len(),
             maps.iter().map(|m| m.entries).sum::<u64>()
         ),
@@ -176,7 +191,7 @@ mod tests {
             complete: true,
             wanted_rows: 3,
             present_rows: 3,
-            rerun_changed: Some(0),
+            replay: Some(Replay { marks: 3, rows: Some(3), rounds: 1, ..Replay::default() }),
             dual_write: Some(DualWrite { counts: Counts { equal: 4, ..Counts::default() }, hours: 2 }),
             ..TargetEvidence::default()
         }
@@ -201,8 +216,14 @@ mod tests {
             against(TargetEvidence { parked: 1, ..good() }),
             ["explained exceptions", "high-risk items"]
         );
-        assert_eq!(against(TargetEvidence { rerun_changed: None, ..good() }), ["zero-change re-run"]);
-        assert_eq!(against(TargetEvidence { rerun_changed: Some(2), ..good() }), ["zero-change re-run"]);
+        assert_eq!(against(TargetEvidence { replay: None, ..good() }), ["zero-change re-run"]);
+        let held = Some(Replay { marks: 3, ..Replay::default() });
+        assert_eq!(against(TargetEvidence { replay: held, ..good() }), ["zero-change re-run"]);
+        let moved = Some(Replay { marks: 3, rows: Some(3), rows_changed: 1, ..Replay::default() });
+        assert_eq!(
+            against(TargetEvidence { replay: moved, ..good() }),
+            ["zero-change re-run", "high-risk items"]
+        );
         assert_eq!(against(TargetEvidence { dual_write: None, ..good() }), ["identical dual writes"]);
         for counts in
             [Counts { filled: 1, ..Counts::default() }, Counts { different: 1, ..Counts::default() }]
@@ -214,7 +235,14 @@ mod tests {
 
     #[test]
     fn a_torn_map_is_a_definite_no_and_no_target_is_no_answer() {
-        let map = MapEvidence { entity: "users".into(), entries: 2, bijection: false, uncovered: 0 };
+        let map = MapEvidence {
+            entity: "users".into(),
+            entries: 2,
+            bijection: false,
+            uncovered: 0,
+            seen: 2,
+            stable: true,
+        };
         let all = of(&[of_target(good())], &[map], &[]);
         let answer = |name: &str| all.iter().find(|c| c.name == name).map(|c| c.answer);
         assert_eq!(answer("mappings complete"), Some(Answer::NotReady));

@@ -11,8 +11,8 @@ pub enum VerifierError {
     Control(#[source] DbError),
     #[error("compare `{target}`: {source}")]
     Compare { target: String, source: DbError },
-    #[error("nothing was applied up to {wanted} within {seconds} s; the pipeline waits for {at}")]
-    NotApplied { wanted: String, seconds: u64, at: String },
+    #[error("{wanted} was not applied within {seconds} s; the pipeline waits for {at}")]
+    NotApplied { wanted: String, seconds: u64, at: String, now: Option<String> },
 }
 
 impl VerifierError {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bus::fence;
 use change::Position;
 use mysql::Session;
-use mysql::control::applied;
+use mysql::control::{applied, pass};
 use plan::quote;
 use service::Context;
 use tokio_util::sync::CancellationToken;
@@ -183,8 +183,9 @@ async fn behind(
 pub async fn under_way(context: &Context, session: &mut Session) -> Result<(u64, u64), VerifierError> {
     let db = &context.database;
     let sql = format!(
-        "SELECT (SELECT COUNT(*) FROM {} WHERE state <> 'done'), (SELECT COUNT(*) FROM {} WHERE reason <> {})",
+        "SELECT (SELECT COUNT(*) FROM {} WHERE state <> 'done' AND {}), (SELECT COUNT(*) FROM {} WHERE reason <> {})",
         db.control_table("pass"),
+        pass::ORDERED,
         db.control_table("redrive"),
         quote::text("operator"),
     );

@@ -108,7 +108,7 @@ impl Standing {
 /// Why a target's flag may not go up now; `None`: it may.
 fn blocked(target: &str, verdicts: &Verdicts) -> Option<&'static str> {
     let answer = verdicts.of(target).answer;
-    match if verdicts.maps_torn { answer.max(Answer::NotReady) } else { answer } {
+    match answer.max(verdicts.against_all) {
         Answer::Ready => None,
         Answer::NotReady => Some("the verdict is not ready (`crossfade verdict` says why)"),
         Answer::Unknown => {

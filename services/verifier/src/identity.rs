@@ -1,7 +1,8 @@
-//! Id maps: every row has an entry, and no two ids share one.
+//! Id maps: every row has an entry, no two ids share one, and an entry that was seen once stays what it is.
 
-use mysql::{DbError, Session};
-use plan::checked::Checked;
+use mysql::{Database, DbError, Session};
+use plan::checked::{Checked, Entity};
+use plan::quote;
 use plan::sql::IdentitySql;
 use serde::Serialize;
 
@@ -13,9 +14,23 @@ pub struct MapEvidence {
     pub bijection: bool,
     /// Rows of the entity without an entry.
     pub uncovered: u64,
+    /// Entries that an earlier look had seen, and that were looked at again.
+    pub seen: u64,
+    /// They are what they were.
+    pub stable: bool,
 }
 
-pub async fn judge(session: &mut Session, plan: &Checked) -> Result<Vec<MapEvidence>, DbError> {
+impl MapEvidence {
+    pub fn is_good(&self) -> bool {
+        self.bijection && self.uncovered == 0 && self.stable
+    }
+}
+
+pub async fn judge(
+    session: &mut Session,
+    db: &Database,
+    plan: &Checked,
+) -> Result<Vec<MapEvidence>, DbError> {
     let mut all = Vec::new();
     for entity in &plan.entities {
         let sql = IdentitySql::new(plan, entity);
@@ -26,12 +41,55 @@ pub async fn judge(session: &mut Session, plan: &Checked) -> Result<Vec<MapEvide
             }
         }
         let uncovered = session.row(&sql.uncovered()).await?;
+        let (seen, stable) = stability(session, db, entity, &sql).await?;
         all.push(MapEvidence {
             entity: entity.table.clone(),
             entries: numbers[0],
             bijection: numbers[0] == numbers[1] && numbers[0] == numbers[2],
             uncovered: uncovered.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default(),
+            seen,
+            stable,
         });
     }
     Ok(all)
+}
+
+/// Entries are dated by the statement that made them; none of these is under way for so long.
+const SETTLED: &str = "NOW(6) - INTERVAL 10 MINUTE";
+
+/// Are the entries that were seen last still the same? Then what is settled by now is remembered. If they are not, the old
+/// picture stays, and so does the answer.
+async fn stability(
+    session: &mut Session,
+    db: &Database,
+    entity: &Entity,
+    sql: &IdentitySql<'_>,
+) -> Result<(u64, bool), DbError> {
+    let (table, name) = (db.control_table("map_seen"), quote::text(&entity.table));
+    let before = session
+        .row(&format!("SELECT CAST(until AS CHAR), entries, sums FROM {table} WHERE entity = {name}"))
+        .await?;
+    let mut seen = 0;
+    if let Some(before) = &before {
+        let until = quote::text(before.text(0)?.unwrap_or_default());
+        let now = session.row(&sql.seen(&until)).await?;
+        seen = before.u64(1)?.unwrap_or_default();
+        let same = match &now {
+            Some(now) => now.u64(0)? == Some(seen) && now.text(1)? == before.text(2)?,
+            None => false,
+        };
+        if !same {
+            return Ok((seen, false));
+        }
+    }
+    let row = session.row(&format!("SELECT CAST({SETTLED} AS CHAR)")).await?;
+    let until =
+        row.map(|r| r.text(0).map(|t| quote::text(t.unwrap_or_default()))).transpose()?.unwrap_or_default();
+    session
+        .execute(&format!(
+            "REPLACE INTO {table} (entity, until, entries, sums, seen_at) SELECT {name}, {until}, d.*, NOW(6) FROM ({}) AS d",
+            sql.seen(&until)
+        ))
+        .await?;
+    Ok((seen, true))
 }

@@ -3,16 +3,21 @@
 pub mod answer;
 pub mod api;
 pub mod app;
+pub mod canary;
 pub mod compare;
 pub mod confirm;
 pub mod criteria;
 pub mod error;
 pub mod fence;
+mod findings;
 pub mod flags;
 pub mod identity;
 pub mod modes;
 pub mod pass;
+pub mod replay;
+mod sample;
 pub mod status;
+pub mod sweep;
 pub mod verdict;
 
 pub use app::run;

@@ -6,33 +6,31 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use change::Key;
 use mysql::control::dual_write::{self, Counts};
-use mysql::control::finding;
 use mysql::control::flag::{self, Stored};
 use mysql::control::lane::{self, Mode};
-use mysql::control::pass::Kind;
+use mysql::control::pass::{self, Kind};
+use mysql::control::{finding, sweep};
 use mysql::{Database, DbError, Session};
 use plan::checked::{Checked, RouteBy, Target};
 use plan::quote;
-use plan::sql::{Range, Scopes, TargetSql};
+use plan::sql::TargetSql;
 
-use crate::compare::{self, Difference};
+use crate::canary;
+use crate::compare::Difference;
 use crate::confirm::{self, Confirmed};
 use crate::error::VerifierError;
+use crate::findings::{self, Cause};
 use crate::flags::State;
 use crate::identity;
 use crate::verdict::{self, Deferred, DualWrite, TargetEvidence, Verdict};
 
-/// Scopes in one comparison.
-const SIZE: u64 = 2000;
-/// Differences of one target that a pass repairs; more is a finding about the pipeline, not about rows.
-const REPAIRS: usize = 20_000;
 /// How long scopes that are on their way back are waited for.
 const RETURNS: Duration = Duration::from_secs(5);
 /// The representative period of dual writes.
 const PERIOD: Duration = Duration::from_secs(24 * 3600);
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a proof, or what is on its way, is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Pass<'a> {
     pub db: &'a Database,
@@ -42,6 +40,10 @@ pub struct Pass<'a> {
     /// Only these targets; the overall verdict then stays as it was.
     pub only: Vec<String>,
     pub repair: bool,
+    /// Differences of one target that are repaired without asking; more is a finding about the pipeline, not about rows.
+    pub limit: usize,
+    /// Sweeps that were begun within this time go on where they were; `None`: begin anew, and leave no place behind.
+    pub resume: Option<Duration>,
     /// Rest between two comparisons, as a multiple of the time that the last one took.
     pub rest: f64,
     /// How long the verdict holds.
@@ -57,106 +59,137 @@ impl Pass<'_> {
 
     /// Runs the pass and stores the verdicts.
     pub async fn run(&self, session: &mut Session) -> Result<Verdict, VerifierError> {
+        let control = VerifierError::Control;
+        let world = World::read(session, self.db).await.map_err(control)?;
         // The reader has written down every direct write that was committed before this.
-        confirm::settle(session, self.db, self.source, PATIENCE).await?;
-        let known = finding::last(session, self.db).await.map_err(VerifierError::Control)?;
-        let world = World::read(session, self.db).await.map_err(VerifierError::Control)?;
+        match confirm::settle(session, self.db, self.source, PATIENCE).await {
+            Err(VerifierError::NotApplied { wanted, at, now, .. }) => {
+                return self.pending(session, &world, wanted, &at, now).await.map_err(control);
+            }
+            settled => settled?,
+        };
+        let canary = canary::look(session, self.db).await.map_err(control)?;
+        let known = finding::last(session, self.db).await.map_err(control)?;
         let mut seen = Vec::new();
         for target in self.targets() {
-            seen.push(self.target(session, target, world.of(target)).await?);
+            seen.push(self.target(session, target, world.of(target), known).await?);
+        }
+        if self.repair {
+            self.replays(session, &mut seen).await?;
         }
         let position = confirm::settle(session, self.db, self.source, PATIENCE).await?;
-        for evidence in &mut seen {
+        for (evidence, known) in &mut seen {
             // Those that came while the pass ran: the next one looks behind them.
-            let came = finding::direct_writes(session, self.db, &evidence.target, known).await;
-            evidence.direct_writes = came.map_err(VerifierError::Control)?;
+            let came = finding::direct_writes(session, self.db, &evidence.target, *known).await;
+            evidence.direct_writes = came.map_err(control)?;
         }
-        let targets = seen.into_iter().map(verdict::of_target).collect();
-        let maps = identity::judge(session, self.plan).await.map_err(VerifierError::Control)?;
-        let deferred = self.plan.targets.iter().filter(|t| !self.include_deferred && t.defer.is_some());
-        let deferred = deferred
+        let looked_behind: BTreeMap<String, u64> =
+            seen.iter().filter(|(e, _)| e.complete).map(|(e, known)| (e.target.clone(), *known)).collect();
+        let targets = seen.into_iter().map(|(evidence, _)| verdict::of_target(evidence)).collect();
+        let maps = identity::judge(session, self.db, self.plan).await.map_err(control)?;
+        let all = verdict::of_all(position.to_string(), canary, targets, maps, self.deferred());
+        self.store(session, &all, &looked_behind).await.map_err(control)?;
+        Ok(all)
+    }
+
+    fn deferred(&self) -> Vec<Deferred> {
+        let deferred = self.plan.targets.iter().filter(|_| !self.include_deferred);
+        deferred
             .filter_map(|t| t.defer.as_ref().map(|d| (t, d)))
             .map(|(t, d)| Deferred {
                 target: t.table.clone(),
                 reason: d.reason.clone(),
                 review_by: d.review_by.clone(),
             })
-            .collect();
-        let all = verdict::of_all(position.to_string(), targets, maps, deferred);
-        self.store(session, &all, known).await.map_err(VerifierError::Control)?;
+            .collect()
+    }
+
+    /// The pipeline is behind, so nothing can be proved of any target: that is the verdict.
+    async fn pending(
+        &self,
+        session: &mut Session,
+        world: &World,
+        wanted: String,
+        at: &str,
+        now: Option<String>,
+    ) -> Result<Verdict, DbError> {
+        let applied = now.unwrap_or_else(|| "nothing yet".into());
+        let pending = format!("needs {wanted}, applied up to {applied}; it waits for {at}");
+        let mut targets = Vec::new();
+        for target in self.targets() {
+            let mut evidence = TargetEvidence { pending: Some(pending.clone()), ..world.of(target) };
+            self.counts(session, &mut evidence).await?;
+            targets.push(verdict::of_target(evidence));
+        }
+        let canary = canary::look(session, self.db).await?;
+        let all = verdict::of_all(applied, canary, targets, Vec::new(), self.deferred());
+        self.store(session, &all, &BTreeMap::new()).await?;
         Ok(all)
     }
 
-    /// `evidence`: what is known of it beforehand.
+    /// `evidence`: what is known of it beforehand. Gives with it the newest finding that it has looked behind.
     async fn target(
         &self,
         session: &mut Session,
         target: &Target,
         mut evidence: TargetEvidence,
-    ) -> Result<TargetEvidence, VerifierError> {
+        known: u64,
+    ) -> Result<(TargetEvidence, u64), VerifierError> {
         let failed = |source| VerifierError::Compare { target: target.table.clone(), source };
-        let sql = TargetSql::new(self.plan, target, self.db.control());
-        let candidates = self.compare(session, &sql, &mut evidence).await.map_err(failed)?;
-        let confirmed = confirm::confirm(session, self.db, self.source, &sql, candidates).await?;
-        evidence.found = confirmed.differences.len() as u64;
-        evidence.unstable = confirmed.unstable.len() as u64;
+        let (db, table) = (self.db, &target.table);
+        let sql = TargetSql::new(self.plan, target, db.control());
+        let swept = self.sweep(session, &sql, known).await?;
+        let known = swept.at.known;
+        evidence.wanted_rows = swept.at.wanted;
+        evidence.present_rows = swept.at.present;
+        evidence.sampled = swept.at.sampled;
+        evidence.complete = swept.complete;
+        evidence.too_many = swept.too_many;
+        evidence.found = swept.confirmed.len() as u64;
+        evidence.unstable = swept.unstable;
         if let Some(query) = sql.strangers() {
             evidence.strangers = session.rows(&query).await.map_err(failed)?.len() as u64;
         }
         if matches!(target.sync, plan::checked::Sync::Batch { .. }) {
             // Its lanes stand still between two runs: a difference proves nothing, and a repair would only wait with it.
             evidence.waiting = evidence.found;
-            self.counts(session, &mut evidence).await.map_err(failed)?;
-            return Ok(evidence);
+        } else {
+            let Confirmed { differences: left, unstable } =
+                self.repair(session, &sql, &mut evidence, swept.confirmed).await?;
+            evidence.confirmed = left.len() as u64;
+            evidence.unstable += unstable.len() as u64;
+            if evidence.complete {
+                findings::close(session, db, table, &left).await.map_err(failed)?;
+            }
+            confirm::returned(session, db, table, RETURNS).await.map_err(failed)?;
         }
-        let Confirmed { differences: left, unstable } =
-            self.repair(session, &sql, &evidence, confirmed.differences).await?;
-        evidence.confirmed = left.len() as u64;
-        evidence.unstable += unstable.len() as u64;
-        confirm::close_findings(session, self.db, &target.table, &left).await.map_err(failed)?;
-        confirm::returned(session, self.db, &target.table, RETURNS).await.map_err(failed)?;
         self.counts(session, &mut evidence).await.map_err(failed)?;
-        if evidence.found > 0 && evidence.confirmed + evidence.unstable == 0 {
+        if evidence.complete && self.resume.is_some() {
+            sweep::end(session, db, table).await.map_err(failed)?;
+        }
+        let parts = sweep::covered(session, db, table).await.map_err(failed)?;
+        evidence.oldest_part_seconds = parts.iter().map(|p| p.age_seconds).max();
+        if evidence.found > 0 && evidence.confirmed + evidence.unstable + evidence.waiting == 0 {
             // The rows that were repaired count now.
             evidence.present_rows = evidence.wanted_rows;
         }
-        Ok(evidence)
+        Ok((evidence, known))
     }
 
-    /// Walks all ranges; gives what differed at first sight.
-    async fn compare(
+    /// Applies a little of each target again that is written and backfilled.
+    async fn replays(
         &self,
         session: &mut Session,
-        sql: &TargetSql<'_>,
-        evidence: &mut TargetEvidence,
-    ) -> Result<Vec<Difference>, DbError> {
-        let table = sql.scope_table();
-        let mut candidates = Vec::new();
-        let mut low: Option<Key> = None;
-        loop {
-            let end = session.row(&table.boundary(&self.plan.schema, low.as_ref(), SIZE)).await?;
-            let high = match end {
-                Some(row) => {
-                    let cells = table.columns.iter().enumerate().map(|(i, c)| row.cell(i, c));
-                    Some(Key(cells.collect::<Result<_, _>>()?))
-                }
-                None => None,
-            };
-            let range = Range { low: low.take(), high: high.clone() };
-            let began = std::time::Instant::now();
-            let compared = compare::range(session, sql, Scopes::Range(&range)).await?;
-            evidence.wanted_rows += compared.wanted;
-            evidence.present_rows += compared.present;
-            candidates.extend(compared.differences);
-            if high.is_none() {
-                evidence.complete = true;
-                return Ok(candidates);
-            }
-            low = high;
-            if self.rest > 0.0 {
-                tokio::time::sleep(began.elapsed().mul_f64(self.rest)).await;
-            }
+        seen: &mut [(TargetEvidence, u64)],
+    ) -> Result<(), VerifierError> {
+        let fit = |e: &TargetEvidence| e.backfilled && e.complete && e.mode.is_some_and(|m| m != Mode::Off);
+        let names: Vec<&str> = seen.iter().filter(|(e, _)| fit(e)).map(|(e, _)| e.target.as_str()).collect();
+        let targets: Vec<&Target> = names.iter().filter_map(|n| self.plan.target(n)).collect();
+        let mut replays = self.replay(session, &targets).await?;
+        for (evidence, _) in seen {
+            evidence.replay = replays.remove(&evidence.target);
         }
+        Ok(())
     }
 
     /// Sends what differs through the pipeline again; gives what differs still.
@@ -164,16 +197,20 @@ impl Pass<'_> {
         &self,
         session: &mut Session,
         sql: &TargetSql<'_>,
-        evidence: &TargetEvidence,
+        evidence: &mut TargetEvidence,
         found: Vec<Difference>,
     ) -> Result<Confirmed, VerifierError> {
         if found.is_empty() {
             return Ok(Confirmed::default());
         }
         let failed = |source| VerifierError::Compare { target: sql.target.table.clone(), source };
-        confirm::record(session, self.db, sql, &found).await.map_err(failed)?;
+        let cause = Cause::of(session, self.db, sql, evidence.mode).await.map_err(failed)?;
+        if cause == Cause::Unlogged {
+            evidence.unlogged = found.len() as u64;
+        }
+        findings::record(session, self.db, &sql.target.table, cause, &found).await.map_err(failed)?;
         // A mark changes nothing where the writer does not write.
-        if !self.repair || found.len() > REPAIRS || evidence.mode != Some(Mode::Write) {
+        if !self.repair || evidence.too_many || evidence.mode != Some(Mode::Write) {
             return Ok(Confirmed { differences: found, unstable: Vec::new() });
         }
         let by_us = sql.target.routes.iter().filter(|r| matches!(r.by, RouteBy::ByVerifier));
@@ -181,6 +218,7 @@ impl Pass<'_> {
         tracing::warn!(
             target = %sql.target.table,
             scopes = found.len(),
+            cause = cause.name(),
             changes_found_by_verification_only = by_us.join(", "),
             "differences are repaired by marks"
         );
@@ -201,9 +239,10 @@ impl Pass<'_> {
             evidence.waived = row.u64(2)?.unwrap_or_default();
         }
         let sql = format!(
-            "SELECT COUNT(*) > 0 AND SUM(state <> 'done') = 0 FROM {} WHERE target = {target} AND kind = '{}'",
+            "SELECT COUNT(*) > 0 AND SUM(state <> 'done') = 0 FROM {} WHERE target = {target} AND kind = '{}' AND {}",
             self.db.control_table("pass"),
             Kind::Rows.name(),
+            pass::ORDERED,
         );
         let done = session.row(&sql).await?;
         evidence.backfilled = done.map(|r| r.bool(0)).transpose()?.flatten().unwrap_or(false);
@@ -217,7 +256,12 @@ impl Pass<'_> {
     }
 
     /// Stores the verdicts, and closes the direct writes that the pass has looked behind: both or neither.
-    async fn store(&self, session: &mut Session, all: &Verdict, known: u64) -> Result<(), DbError> {
+    async fn store(
+        &self,
+        session: &mut Session,
+        all: &Verdict,
+        looked_behind: &BTreeMap<String, u64>,
+    ) -> Result<(), DbError> {
         let mut rows: Vec<(String, &str, String)> =
             all.targets.iter().map(|t| (t.evidence.target.clone(), t.verdict.name(), json(t))).collect();
         if self.only.is_empty() {
@@ -243,8 +287,8 @@ impl Pass<'_> {
                 values.join(", ")
             ))
             .await?;
-        for target in &all.targets {
-            finding::close_direct_writes(session, self.db, &target.evidence.target, known).await?;
+        for (target, known) in looked_behind {
+            finding::close_direct_writes(session, self.db, target, *known).await?;
         }
         session.commit().await
     }

@@ -59,7 +59,7 @@ pub async fn read(
     verdict: Answer,
 ) -> Result<Status, DbError> {
     let now = applied::read(session, db, source).await?.unwrap_or_default();
-    let backfill = pass::all(session, db, "TRUE").await?.into_iter().map(progress).collect();
+    let backfill = pass::all(session, db, pass::ORDERED).await?.into_iter().map(progress).collect();
     let mut exceptions = Vec::new();
     let sql = format!(
         "SELECT target_table, kind, reason, COUNT(*) FROM {} WHERE closed_at IS NULL GROUP BY 1, 2, 3 ORDER BY 2 DESC, 1, 3",

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use mysql::control::dual_write::Counts;
 use mysql::control::lane::Mode;
 
+use crate::canary::Canary;
 use crate::criteria::{self, Criterion};
 use crate::flags::State;
 use crate::identity::MapEvidence;
+use crate::replay::Replay;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -74,6 +76,24 @@ pub struct TargetEvidence {
     /// What the writer found in mode `compare` over the representative period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dual_write: Option<DualWrite>,
+    /// More differ than may be repaired without asking: the pass stopped there.
+    #[serde(default)]
+    pub too_many: bool,
+    /// Of the differences found, those that nothing in the binlog explains.
+    #[serde(default)]
+    pub unlogged: u64,
+    /// Random scopes that were compared beside all others.
+    #[serde(default)]
+    pub sampled: u64,
+    /// Seconds since the part that was compared longest ago.
+    #[serde(default)]
+    pub oldest_part_seconds: Option<u64>,
+    /// What was applied again, to see that it changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
+    /// The pipeline has not applied what was committed when the pass began: what it needs, and where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<String>,
     /// Rows that the last repeated backfill changed; none: it was never repeated.
     #[serde(default)]
     pub rerun_changed: Option<u64>,
@@ -107,6 +127,7 @@ pub struct Deferred {
 pub struct Verdict {
     pub schema_version: u32,
     pub verdict: Answer,
+    pub canary: Canary,
     /// Everything up to here was applied when the pass ended.
     pub position: String,
     pub targets: Vec<TargetVerdict>,
@@ -120,6 +141,8 @@ pub struct Verdict {
 pub(crate) const DIRECT_WRITES: &str = "no direct writes";
 /// The reason that stands against all targets: a map is no bijection, or has holes.
 pub(crate) const ID_MAPS: &str = "id maps";
+/// The reason that stands against everything: the verifier does not see what it damaged itself.
+pub(crate) const AWAKE: &str = "verifier awake";
 pub(crate) const WHO_WROTE: &str = "find who writes it (`finding` has key, position and time), or say that it is dual-written: `crossfade flags set`; then `crossfade verify --once`";
 
 fn reason(criterion: &str, answer: Answer, detail: String, next_step: &str) -> Reason {
@@ -138,7 +161,24 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
             "wait: `crossfade status --watch`",
         ));
     }
-    if !e.complete {
+    if let Some(pending) = &e.pending {
+        reasons.push(reason(
+            "applied",
+            Unknown,
+            format!("nothing can be proved: {pending}"),
+            "wait for the service that it names: `crossfade status`",
+        ));
+    } else if e.too_many {
+        reasons.push(reason(
+            "rows equal",
+            NotReady,
+            format!(
+                "more than {} scopes differ: the pass stopped, and repaired nothing",
+                e.found.saturating_sub(1)
+            ),
+            "find out why first (`crossfade findings`); then `crossfade verify --once --repair-limit N`",
+        ));
+    } else if !e.complete {
         reasons.push(reason(
             "coverage",
             Unknown,
@@ -161,7 +201,13 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
         )),
         _ => {}
     }
-    if e.confirmed > 0 {
+    if let Some(replay) = e.replay.as_ref().filter(|r| r.changed() > 0) {
+        let detail =
+            format!("{} rows changed again and again when they were applied again", replay.changed());
+        let next = "is the plan deterministic? does a trigger, or somebody else, write these columns?";
+        reasons.push(reason("zero-change re-run", NotReady, detail, next));
+    }
+    if e.confirmed > 0 && !e.too_many {
         let detail = format!("{} scopes differ and stay different", e.confirmed);
         reasons.push(reason(
             "rows equal",
@@ -212,11 +258,26 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
 
 pub fn of_all(
     position: String,
+    canary: Canary,
     targets: Vec<TargetVerdict>,
     id_maps: Vec<MapEvidence>,
     deferred: Vec<Deferred>,
 ) -> Verdict {
     let mut reasons = Vec::new();
+    if !canary.is_awake() {
+        let detail = canary.trouble.clone().unwrap_or_else(|| {
+            format!(
+                "of {} rows damaged on purpose {} were found, {} others were called different, in {} ms",
+                canary.damaged, canary.found, canary.false_alarms, canary.milliseconds
+            )
+        });
+        reasons.push(reason(
+            AWAKE,
+            Answer::Unknown,
+            detail,
+            "look at the control tables `canary` and `canary_new`: nobody else may write them",
+        ));
+    }
     for map in &id_maps {
         if !map.bijection {
             let detail = format!("the map of {} is not a bijection", map.entity);
@@ -227,6 +288,18 @@ pub fn of_all(
                 "find who wrote into the map; it must be mended by hand",
             ));
         }
+        if !map.stable {
+            let detail = format!(
+                "of {} entries of {} that were seen before, some have changed or gone",
+                map.seen, map.entity
+            );
+            reasons.push(reason(
+                ID_MAPS,
+                Answer::NotReady,
+                detail,
+                "entries are for ever: put them back, or, if it was meant, forget the picture: DELETE FROM map_seen in the control schema",
+            ));
+        }
         if map.uncovered > 0 {
             let detail = format!("{} rows of {} have no UUID", map.uncovered, map.entity);
             reasons.push(reason(ID_MAPS, Answer::NotReady, detail, "wait, or `crossfade backfill --again`"));
@@ -235,7 +308,7 @@ pub fn of_all(
     let worst = targets.iter().map(|t| t.verdict).chain(reasons.iter().map(|r| r.answer)).max();
     let verdict = worst.unwrap_or(Answer::Unknown);
     let criteria = criteria::of(&targets, &id_maps, &deferred);
-    Verdict { schema_version: 1, verdict, position, targets, id_maps, deferred, reasons, criteria }
+    Verdict { schema_version: 1, verdict, canary, position, targets, id_maps, deferred, reasons, criteria }
 }
 
 #[cfg(test)]
@@ -261,6 +334,15 @@ mod tests {
             (TargetEvidence { complete: false, ..good() }, Answer::Unknown),
             (TargetEvidence { confirmed: 1, ..good() }, Answer::NotReady),
             (TargetEvidence { strangers: 1, ..good() }, Answer::NotReady),
+            (TargetEvidence { too_many: true, complete: false, ..good() }, Answer::NotReady),
+            (
+                TargetEvidence { pending: Some("needs 0-1-9".into()), complete: false, ..good() },
+                Answer::Unknown,
+            ),
+            (
+                TargetEvidence { replay: Some(Replay { rows_changed: 1, ..Replay::default() }), ..good() },
+                Answer::NotReady,
+            ),
             (TargetEvidence { unstable: 1, ..good() }, Answer::Unknown),
             (TargetEvidence { direct_writes: 1, ..good() }, Answer::Unknown),
             (TargetEvidence { parked: 1, ..good() }, Answer::NotReady),
@@ -281,15 +363,43 @@ mod tests {
         assert_eq!(of_target(TargetEvidence { reports: 9, found: 2, ..good() }).verdict, Answer::Ready);
     }
 
+    fn awake() -> Canary {
+        Canary { damaged: 4, found: 4, false_alarms: 0, milliseconds: 20, trouble: None }
+    }
+
+    #[test]
+    fn a_verifier_that_does_not_see_says_nothing() {
+        for canary in [
+            Canary::default(),
+            Canary { found: 3, ..awake() },
+            Canary { false_alarms: 1, ..awake() },
+            Canary { milliseconds: 60_000, ..awake() },
+            Canary { trouble: Some("no such table".into()), ..Canary::default() },
+        ] {
+            let all = of_all(String::new(), canary, vec![of_target(good())], vec![], vec![]);
+            assert_eq!((all.verdict, all.reasons[0].criterion.as_str()), (Answer::Unknown, AWAKE));
+        }
+    }
+
     #[test]
     fn nothing_seen_is_unknown() {
-        assert_eq!(of_all(String::new(), vec![], vec![], vec![]).verdict, Answer::Unknown);
+        assert_eq!(of_all(String::new(), awake(), vec![], vec![], vec![]).verdict, Answer::Unknown);
     }
 
     #[test]
     fn a_map_with_holes_is_not_ready() {
-        let map = MapEvidence { entity: "users".into(), entries: 1, bijection: true, uncovered: 1 };
-        let all = of_all(String::new(), vec![of_target(good())], vec![map], vec![]);
-        assert_eq!(all.verdict, Answer::NotReady);
+        let good_map = || MapEvidence {
+            entity: "users".into(),
+            entries: 1,
+            bijection: true,
+            uncovered: 0,
+            seen: 1,
+            stable: true,
+        };
+        let all = |map| of_all(String::new(), awake(), vec![of_target(good())], vec![map], vec![]).verdict;
+        assert_eq!(all(good_map()), Answer::Ready);
+        assert_eq!(all(MapEvidence { uncovered: 1, ..good_map() }), Answer::NotReady);
+        assert_eq!(all(MapEvidence { bijection: false, ..good_map() }), Answer::NotReady);
+        assert_eq!(all(MapEvidence { stable: false, ..good_map() }), Answer::NotReady);
     }
 }

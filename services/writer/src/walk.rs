@@ -50,12 +50,16 @@ struct Head {
     session: Session,
     next: Option<Key>,
     number: u64,
+    /// The pass is one range of so many scopes.
+    most: Option<u64>,
 }
 
 struct Piece {
     number: u64,
     /// `None`: to the end of the table.
     high: Option<Key>,
+    /// The pass ends with it.
+    last: bool,
     done: bool,
 }
 
@@ -79,7 +83,7 @@ impl Walk {
         Ok(Some(Self {
             target: pass.target.clone(),
             walker,
-            head: AsyncMutex::new(Head { session, next: pass.done_to.clone(), number: 0 }),
+            head: AsyncMutex::new(Head { session, next: pass.done_to.clone(), number: 0, most: pass.most }),
             tail: AsyncMutex::new(pass),
             open: Mutex::default(),
             size: Mutex::new(size),
@@ -117,7 +121,8 @@ impl Walk {
             return Ok(None);
         }
         let low = head.next.take();
-        let size = self.size.lock().unwrap_or_else(PoisonError::into_inner).scopes();
+        let adapted = self.size.lock().unwrap_or_else(PoisonError::into_inner).scopes();
+        let size = head.most.unwrap_or(adapted);
         let high = match chunk::boundary(&mut head.session, schema, table, low.as_ref(), size).await {
             Ok(high) => high,
             Err(e) => {
@@ -125,12 +130,13 @@ impl Walk {
                 return Err(e);
             }
         };
-        if high.is_none() {
+        let last = high.is_none() || head.most.is_some();
+        if last {
             self.end();
         }
         head.next = high.clone();
         head.number += 1;
-        let piece = Piece { number: head.number, high: high.clone(), done: false };
+        let piece = Piece { number: head.number, high: high.clone(), last, done: false };
         self.open.lock().unwrap_or_else(PoisonError::into_inner).push_back(piece);
         Ok(Some((Range { low, high }, head.number)))
     }
@@ -193,7 +199,7 @@ fn name(db: &Database, target: &str) -> String {
 
 fn reach(open: &VecDeque<Piece>, number: u64, from: Option<&Key>) -> (Option<Key>, bool, usize) {
     let done = open.iter().take_while(|p| p.done || p.number == number).count();
-    let last = open.iter().take(done).any(|p| p.high.is_none());
+    let last = open.iter().take(done).any(|p| p.last);
     let place = open.iter().take(done).filter_map(|p| p.high.as_ref()).next_back();
     (place.or(from).cloned(), last, done)
 }
@@ -209,7 +215,12 @@ mod tests {
 
     #[test]
     fn the_place_stops_at_the_first_hole() {
-        let piece = |number, high: Option<i64>, done| Piece { number, high: high.map(key), done };
+        let piece = |number, high: Option<i64>, done| Piece {
+            number,
+            high: high.map(key),
+            last: high.is_none(),
+            done,
+        };
         let mut open: VecDeque<Piece> =
             [piece(1, Some(10), false), piece(2, Some(20), false), piece(3, None, false)].into();
         let low = key(5);

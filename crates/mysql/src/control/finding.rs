@@ -9,6 +9,8 @@ pub struct Finding {
     pub id: u64,
     pub scope: String,
     pub kind: String,
+    /// What explains a difference; `unlogged`: nothing in the binlog does.
+    pub cause: Option<String>,
     pub state: String,
     /// Digests of the first row of the scope on either side, in hexadecimal.
     pub wanted: Option<String>,
@@ -26,7 +28,7 @@ pub async fn newest(
 ) -> Result<Vec<Finding>, DbError> {
     let rows = session
         .rows(&format!(
-            "SELECT id, scope_key, kind, IF(closed_at IS NULL, 'confirmed', 'repaired'), LOWER(HEX(wanted)), LOWER(HEX(present)), {}, {} FROM {} WHERE target = {} ORDER BY id DESC LIMIT {limit}",
+            "SELECT id, scope_key, kind, IF(closed_at IS NULL, 'confirmed', 'repaired'), LOWER(HEX(wanted)), LOWER(HEX(present)), {}, {}, cause FROM {} WHERE target = {} ORDER BY id DESC LIMIT {limit}",
             super::utc("seen_at"),
             super::utc("closed_at"),
             db.control_table("finding"),
@@ -45,10 +47,14 @@ pub async fn newest(
                 present: text(5)?,
                 seen_at: text(6)?.unwrap_or_default(),
                 closed_at: text(7)?,
+                cause: text(8)?,
             })
         })
         .collect()
 }
+
+/// The kinds of findings that are differences, as a list in SQL.
+pub const DIFFERENCES: &str = "('missing', 'extra', 'different')";
 
 /// The kind of a finding that is no difference: somebody else wrote into a target.
 pub const DIRECT_WRITE: &str = "direct_write";

@@ -30,6 +30,8 @@ pub struct Pass {
     pub state: String,
     pub done_to: Option<Key>,
     pub estimate: u64,
+    /// It ends after so many scopes.
+    pub most: Option<u64>,
     pub scanned: u64,
     pub changed: u64,
     /// Seconds that it ran, or runs.
@@ -54,11 +56,44 @@ pub async fn order(
     session.execute(&sql).await.map(drop)
 }
 
+/// The reason of a short pass over a part that was written already, to see that it changes nothing.
+pub const REPLAY: &str = "replay";
+
+/// Every pass but these, as a condition: those that somebody waits for.
+pub const ORDERED: &str = "reason <> 'replay'";
+
+/// Orders such a pass over `most` scopes behind `low`. Gives its id.
+pub async fn order_replay(
+    session: &mut Session,
+    db: &Database,
+    target: &str,
+    low: Option<&Key>,
+    most: u64,
+) -> Result<u64, DbError> {
+    let sql = format!(
+        "INSERT INTO {} (target, kind, ordinal, reason, done_to, most, created_at) VALUES ({}, '{}', 1, '{REPLAY}', {}, {most}, NOW(6))",
+        db.control_table("pass"),
+        quote::text(target),
+        Kind::Rows.name(),
+        low.map_or("NULL".into(), |k| quote::text(&key_to_json(k))),
+    );
+    session.execute(&sql).await?;
+    let row = session.row("SELECT LAST_INSERT_ID()").await?;
+    Ok(row.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
+}
+
+/// Takes such a pass away; gives what it came to, if it was done.
+pub async fn take_replay(session: &mut Session, db: &Database, id: u64) -> Result<Option<Pass>, DbError> {
+    let pass = all(session, db, &format!("id = {id} AND state = 'done'")).await?.pop();
+    session.execute(&format!("DELETE FROM {} WHERE id = {id}", db.control_table("pass"))).await?;
+    Ok(pass)
+}
+
 /// All passes, oldest first.
 pub async fn all(session: &mut Session, db: &Database, condition: &str) -> Result<Vec<Pass>, DbError> {
     let rows = session
         .rows(&format!(
-            "SELECT id, target, kind, reason, state, done_to, estimate, scanned, changed, TIMESTAMPDIFF(MICROSECOND, started_at, COALESCE(ended_at, NOW(6))) / 1e6 FROM {} WHERE {condition} ORDER BY ordinal, id",
+            "SELECT id, target, kind, reason, state, done_to, estimate, scanned, changed, TIMESTAMPDIFF(MICROSECOND, started_at, COALESCE(ended_at, NOW(6))) / 1e6, most FROM {} WHERE {condition} ORDER BY ordinal, id",
             db.control_table("pass")
         ))
         .await?;
@@ -75,6 +110,7 @@ pub async fn all(session: &mut Session, db: &Database, condition: &str) -> Resul
                 scanned: r.u64(7)?.unwrap_or_default(),
                 changed: r.u64(8)?.unwrap_or_default(),
                 seconds: r.f64(9)?,
+                most: r.u64(10)?,
             })
         })
         .collect()

@@ -1,6 +1,7 @@
 //! Id maps: which legacy ids have no entry yet, and proofs that a map is what it should be.
 
 use super::{Scopes, qualified};
+use crate::catalog::Flavour;
 use crate::checked::{Checked, Entity};
 use crate::quote;
 
@@ -76,6 +77,24 @@ impl<'a> IdentitySql<'a> {
     /// Rows of the entity without an entry: coverage.
     pub fn uncovered(&self) -> String {
         format!("SELECT COUNT(*) FROM {} WHERE m.legacy_id IS NULL", self.from())
+    }
+
+    /// Entries that were made up to a time (an SQL expression): their number, and two sums over digests that bind both
+    /// values of each.
+    pub fn seen(&self, until: &str) -> String {
+        let digest = match self.plan.flavour {
+            Flavour::MariaDb => "MD5(CONCAT(HEX(legacy_id), '#', HEX(uuid_binary)))",
+            Flavour::MySql => "LEFT(SHA2(CONCAT(HEX(legacy_id), '#', HEX(uuid_binary)), 256), 32)",
+        };
+        let half = |from: u8| {
+            format!("COALESCE(SUM(CAST(CONV(SUBSTRING(d.h, {from}, 16), 16, 10) AS UNSIGNED)), 0)")
+        };
+        format!(
+            "SELECT COUNT(*), CONCAT({}, ' ', {}) FROM (SELECT {digest} AS h FROM {} WHERE created_at <= {until}) AS d",
+            half(1),
+            half(17),
+            self.map()
+        )
     }
 
     /// Entries, and distinct values of both sides: a bijection has three equal numbers.

@@ -1,0 +1,136 @@
+//! What a verdict stands on: that the verifier is awake, that repeating changes nothing, and that what nobody logged is found.
+
+use anyhow::Result;
+use serde_json::Value;
+use testkit::servers::Mariadb;
+
+use crate::small::Small;
+use crate::{json, support};
+
+const CLOSED: &str = "SELECT GROUP_CONCAT(CONCAT(target, ' ', scope_key, ' ', kind, ' ', cause, ' ', state) ORDER BY id) FROM finding";
+
+fn criterion(verdict: &Value, name: &str) -> Value {
+    let all = verdict["criteria"].as_array().cloned().unwrap_or_default();
+    all.into_iter().find(|c| c["name"] == name).unwrap_or_default()
+}
+
+fn reason<'a>(verdict: &'a Value, criterion: &str) -> Option<&'a Value> {
+    verdict["reasons"].as_array()?.iter().find(|r| r["criterion"] == criterion)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_kept_out_of_the_binlog_is_found_named_and_repaired() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "cli_unlogged").await?;
+    let d = &small.deployment;
+    let mut up = small.up().await?;
+    let verdict = json(d, &["verify", "--once"], 0, "verdict").await?;
+    let rerun = criterion(&verdict, "zero-change re-run");
+    assert_eq!(rerun["answer"], "ready", "{rerun}");
+    for target in verdict["targets"].as_array().into_iter().flatten() {
+        let replay = &target["replay"];
+        assert!(replay["marks"].as_u64() > Some(0) && replay["rows"].as_u64() > Some(0), "{target}");
+        assert!(target["sampled"].as_u64() > Some(0), "{target}");
+    }
+    assert_eq!(verdict["canary"]["found"], verdict["canary"]["damaged"]);
+
+    // One on either side: nothing in the binlog leads to them.
+    small
+        .sql("SET SESSION sql_log_bin = 0; UPDATE people SET email = 'evil' WHERE id = 2; UPDATE users SET minutes = 50 WHERE id = 3")
+        .await?;
+    let verdict = json(d, &["verify", "--once"], 0, "verdict").await?;
+    let unlogged: u64 =
+        verdict["targets"].as_array().into_iter().flatten().filter_map(|t| t["unlogged"].as_u64()).sum();
+    assert_eq!(unlogged, 2, "{verdict}");
+    assert_eq!(
+        small.control(CLOSED).await?,
+        "people 2 different unlogged repaired,users 3 different unlogged repaired"
+    );
+    assert_eq!(
+        small.sql("SELECT email FROM people WHERE id = 2; SELECT seconds FROM users WHERE id = 3").await?,
+        "bob\n3000"
+    );
+    // A logged one has its writer.
+    small.sql("UPDATE people SET email = 'evil' WHERE id = 1").await?;
+    small.applied(&mut up).await?;
+    json(d, &["verify", "--once"], 0, "verdict").await?;
+    let last =
+        "SELECT CONCAT(scope_key, ' ', cause) FROM finding WHERE kind = 'different' ORDER BY id DESC LIMIT 1";
+    assert_eq!(small.control(last).await?, "1 direct_write");
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_differences_are_not_repaired_before_somebody_says_so() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "cli_many").await?;
+    let d = &small.deployment;
+    let mut up = small.up().await?;
+    small.sql("SET SESSION sql_log_bin = 0; UPDATE people SET email = CONCAT(email, '!')").await?;
+    let verdict = json(d, &["verify", "--once", "--repair-limit", "2"], 1, "verdict").await?;
+    let people = verdict["targets"].as_array().into_iter().flatten().find(|t| t["target"] == "people");
+    let people = people.cloned().unwrap_or_default();
+    assert_eq!(people["too_many"], true, "{people}");
+    let detail = reason(&people, "rows equal").map(|r| r["detail"].to_string()).unwrap_or_default();
+    assert!(detail.contains("more than 2 scopes differ"), "{people}");
+    assert_eq!(
+        small.sql("SELECT COUNT(*) FROM people WHERE email LIKE '%!'").await?,
+        "3",
+        "nothing was repaired"
+    );
+    json(d, &["verify", "--once", "--repair-limit", "3"], 0, "verdict").await?;
+    assert_eq!(small.sql("SELECT COUNT(*) FROM people WHERE email LIKE '%!'").await?, "0");
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verifier_that_does_not_see_its_own_damage_says_nothing() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "cli_canary").await?;
+    let d = &small.deployment;
+    let mut up = small.up().await?;
+    json(d, &["verify", "--once"], 0, "verdict").await?;
+    // Whatever is damaged is as it was: there is nothing to be seen.
+    let blind = "CREATE TRIGGER u BEFORE UPDATE ON canary_new FOR EACH ROW
+  SET NEW.name = OLD.name, NEW.note = OLD.note, NEW.amount = OLD.amount, NEW.at = OLD.at, NEW.uuid = OLD.uuid;
+CREATE TRIGGER d BEFORE INSERT ON canary_new FOR EACH ROW SET NEW.amount = 0";
+    small.control(blind).await?;
+    let verdict = json(d, &["verify", "--once"], 2, "verdict").await?;
+    assert!(reason(&verdict, "verifier awake").is_some(), "{verdict}");
+    // Not for one of the targets a flag goes up.
+    json(d, &["flags", "set", "people", "dual_write", "--because", "x"], 1, "flag_set").await?;
+    small.control("DROP TRIGGER u; DROP TRIGGER d").await?;
+    json(d, &["verify", "--once"], 0, "verdict").await?;
+    json(d, &["flags", "set", "people", "dual_write", "--because", "x"], 0, "flag_set").await?;
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_of_a_map_that_changes_after_it_was_seen_stands_against_everything() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "cli_maps").await?;
+    let d = &small.deployment;
+    let mut up = small.up().await?;
+    small.sql("UPDATE users_id_map SET created_at = created_at - INTERVAL 1 HOUR").await?;
+    json(d, &["verify", "--once"], 0, "verdict").await?;
+    let verdict = json(d, &["verify", "--once"], 0, "verdict").await?;
+    assert_eq!(verdict["id_maps"][0]["seen"], 3, "{verdict}");
+    // Another UUID, and everything that refers to it with it: a bijection still, and nobody logged it.
+    let swap = "SET SESSION sql_log_bin = 0;
+UPDATE users_id_map SET uuid_binary = UNHEX(MD5('other')) WHERE legacy_id = 1;
+UPDATE users SET boss_uuid = UNHEX(MD5('other')) WHERE boss_uuid IS NOT NULL";
+    small.sql(swap).await?;
+    for _ in 0..2 {
+        let verdict = json(d, &["verify", "--once"], 1, "verdict").await?;
+        assert_eq!(
+            (&verdict["id_maps"][0]["bijection"], &verdict["id_maps"][0]["stable"]),
+            (&true.into(), &false.into())
+        );
+        assert!(reason(&verdict, "id maps").is_some(), "{verdict}");
+    }
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
