@@ -11,7 +11,7 @@ use std::process::Output;
 use anyhow::{Context, bail};
 use tempfile::TempDir;
 
-pub use browser::Browser;
+pub use browser::{Browser, Looker};
 pub use kafka::{Kafka, Logged};
 pub use mariadb::{Mariadb, Schemas, TINY_BINLOGS, empty_schema};
 
