@@ -126,7 +126,13 @@ async fn whoever_opens_the_page_finds_out_what_blocks_and_an_operator_acts() -> 
 
     small.sql("UPDATE users SET seconds = 1 WHERE id = 1").await?;
     looker.sees("direct").await?;
+    // What is not repaired is a finding all the same.
+    assert_eq!(d.run(&["verify", "--once", "--no-repair"]).await?.status.code(), Some(1));
+    let different =
+        "SELECT COUNT(*) FROM finding WHERE target = 'users' AND kind = 'different' AND closed_at IS NULL";
+    assert_eq!(small.control(different).await?, "1");
     verdict(0).await?;
+    assert_eq!(small.control(different).await?, "0");
 
     // Whatever is written into `people` is bent.
     small

@@ -46,13 +46,15 @@ const tools = {
   fact: (where, name) => tools.region(where).locator("div", { has: page.locator("dt", { hasText: new RegExp(`^${name}$`) }) }),
   allowed: (name) => page.getByRole("button", { name, exact: true, disabled: false }),
   refused: (name) => page.getByRole("button", { name, exact: true, disabled: true }),
+  loaded: () => page.getByText("Loading…").first().waitFor({ state: "detached" }),
   looking: () => answer("looking"),
   /** No violation in either scheme, and nothing that one must scroll sideways for on a narrow screen. */
   async accessible(where) {
-    for (const colorScheme of ["dark", "light"]) {
+    if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axe);
+    // What a scheme changes is its colours.
+    for (const [colorScheme, rules] of [["dark", { runOnly: ["color-contrast"] }], ["light", {}]]) {
       await page.emulateMedia({ colorScheme });
-      await page.evaluate(axe);
-      const { violations } = await page.evaluate(() => globalThis.axe.run());
+      const { violations } = await page.evaluate((options) => globalThis.axe.run(options), rules);
       for (const v of violations) troubles.push(`${where}, ${colorScheme}: ${v.id}: ${v.help} (${v.nodes.map((n) => n.target).join("; ")})`);
     }
     await page.setViewportSize(NARROW);

@@ -20,7 +20,7 @@ export const scenes = {
     await verdict("Ready");
     await see("No row is there to compare", region("The verdict"));
   },
-  async ready({ page, open, verdict, see, region, fact, accessible }) {
+  async ready({ page, open, verdict, see, region, fact, loaded, accessible }) {
     await open("");
     await verdict("Ready");
     await see("Old and new agree on 2 targets. Reads may move; this holds", region("The verdict"));
@@ -31,7 +31,7 @@ export const scenes = {
     for (const place of ["targets/people", "exceptions", "maps", "audit"]) {
       await open(place);
       await page.getByRole("heading", { level: 1 }).waitFor();
-      await page.getByText("Loading…").waitFor({ state: "detached" });
+      await loaded();
       await accessible(place);
     }
     // The lag is drawn, and said.
@@ -219,13 +219,14 @@ export const scenes = {
     await dialog.getByRole("button", { name: `Step up to ${to}` }).click();
     await page.getByRole("status").getByText(`The flag of ${target} is ${to} now.`).waitFor();
   },
-  async shoot({ page, open, verdict }, place, word, scheme, height, path) {
+  async shoot({ page, open, verdict, loaded }, place, word, scheme, height, path) {
     await open("");
     await verdict(word);
     await open(place);
-    await page.getByText("Loading…").waitFor({ state: "detached" });
+    await loaded();
     await page.emulateMedia({ colorScheme: scheme });
     await page.setViewportSize({ width: 1280, height: Number(height) });
+    await page.mouse.move(0, 0);
     await page.screenshot({ path });
   },
 };

@@ -3,6 +3,7 @@
 
 mod browser;
 mod kafka;
+mod looker;
 mod mariadb;
 
 use std::path::{Path, PathBuf};
@@ -11,8 +12,9 @@ use std::process::Output;
 use anyhow::{Context, bail};
 use tempfile::TempDir;
 
-pub use browser::{Browser, Looker};
+pub use browser::Browser;
 pub use kafka::{Kafka, Logged};
+pub use looker::Looker;
 pub use mariadb::{Mariadb, Schemas, TINY_BINLOGS, empty_schema};
 
 /// The scripts' way to say that this machine has not got what the server needs.

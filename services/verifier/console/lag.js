@@ -34,7 +34,7 @@ export function lag(raw) {
 }
 
 function draw(points, first, last, top) {
-  const width = Math.max(280, Math.min(1000, document.documentElement.clientWidth - 56));
+  const width = Math.max(280, Math.min(1660, document.documentElement.clientWidth - 56));
   const x = (at) => LEFT + ((at - first) / Math.max(1, last - first)) * (width - LEFT - RIGHT);
   const y = (s) => HEIGHT - BOTTOM - (s / top) * (HEIGHT - BOTTOM - TOP);
   const gaps = points.slice(1).map((p, i) => p.at - points[i].at).sort((a, b) => a - b);

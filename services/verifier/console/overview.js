@@ -6,6 +6,8 @@ import { absence, link, reasonList, reasons } from "./reasons.js";
 import { age, badge, bar, clock, code, count, duration, empty, facts, icon, moment, number, order, prose, section, table, tag, WORDS, yes } from "./ui.js";
 
 const MOST = 12;
+/** With so few reasons there is room for them below the answer. */
+const FEW = 2;
 let all = false;
 let filter = "";
 let sorted = { id: "target", dir: 1 };
@@ -16,7 +18,7 @@ function view() {
   const doc = store.doc;
   return [
     h("h1", { key: "h1", tabindex: -1, class: "question" }, "Can we cut over?"),
-    h("div", { key: "top", class: "top" }, answer(), doc && why(), doc && fresh()),
+    h("div", { key: "top", class: `top ${doc && reasons(doc).length > FEW ? "" : "few"}` }, answer(), doc && why(), doc && fresh()),
     doc && criteria(doc),
     doc && targets(doc),
     doc && h("div", { key: "pair", class: "pair" }, maps(doc), services(doc)),

@@ -155,8 +155,8 @@ function findings(list) {
 function history(list) {
   if (list.length === 0) return empty("The flag was never changed.");
   return table({
-    caption: "Each change of the flag, from the audit",
-    rows: list,
+    caption: "Newest first, from the audit",
+    rows: [...list].sort((a, b) => b.id - a.id),
     key: (e) => e.id,
     columns: [
       { id: "at", name: "When", cell: (e) => moment(e.at) },

@@ -163,8 +163,8 @@ async fn parked(
         .collect())
 }
 
-/// Writes findings down and sends their scopes through the pipeline again.
-pub async fn repair(
+/// Writes findings down.
+pub async fn record(
     session: &mut Session,
     db: &Database,
     sql: &TargetSql<'_>,
@@ -201,7 +201,18 @@ pub async fn repair(
             ))
             .await?;
     }
-    redrive::ask(session, db, target, findings.iter().map(|d| &d.scope), "repair", 0).await
+    Ok(())
+}
+
+/// Sends the scopes of findings through the pipeline again.
+pub async fn repair(
+    session: &mut Session,
+    db: &Database,
+    sql: &TargetSql<'_>,
+    findings: &[Difference],
+) -> Result<(), mysql::DbError> {
+    let scopes = findings.iter().map(|d| &d.scope);
+    redrive::ask(session, db, &sql.target.table, scopes, "repair", 0).await
 }
 
 /// Closes the open findings of a target whose scopes are equal again; `left` are those that are not. Direct

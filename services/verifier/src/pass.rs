@@ -150,17 +150,19 @@ impl Pass<'_> {
         }
     }
 
-    /// Sends what differs through the pipeline again; gives what differs still.
+    /// Writes down what differs and sends it through the pipeline again; gives what differs still.
     async fn repair(
         &self,
         session: &mut Session,
         sql: &TargetSql<'_>,
         found: Vec<Difference>,
     ) -> Result<Confirmed, VerifierError> {
+        let failed = |source| VerifierError::Compare { target: sql.target.table.clone(), source };
+        let some = &found[..found.len().min(REPAIRS)];
+        confirm::record(session, self.db, sql, some).await.map_err(failed)?;
         if found.is_empty() || !self.repair || found.len() > REPAIRS {
             return Ok(Confirmed { differences: found, unstable: Vec::new() });
         }
-        let failed = |source| VerifierError::Compare { target: sql.target.table.clone(), source };
         let by_us = sql.target.routes.iter().filter(|r| matches!(r.by, RouteBy::ByVerifier));
         let by_us: Vec<&str> = by_us.map(|r| r.from.as_str()).collect();
         tracing::warn!(
