@@ -68,7 +68,7 @@ async fn a_page_follows_the_backfill() -> Result<()> {
     small.plan("people.yaml", PEOPLE)?;
     // The pass stands in its middle for as long as this session has the lock.
     small
-        .sql("CREATE TRIGGER gate BEFORE INSERT ON people FOR EACH ROW SET NEW.id = NEW.id + IF(NEW.id = 3900, 0 * GET_LOCK('gate', 100), 0)")
+        .sql("CREATE TRIGGER gate BEFORE INSERT ON people FOR EACH ROW SET NEW.id = NEW.id + IF(NEW.id = 1500, 0 * GET_LOCK('gate', 100), 0)")
         .await?;
     let mut holder = connect::to(&d.schemas.url).await?;
     holder.row("SELECT GET_LOCK('gate', 0)").await?;

@@ -49,6 +49,7 @@ export const scenes = {
     await see(/The last verdict expired/, region("The verdict"));
     await see("verification", region("If not, why, and who acts?"));
     await see("Who acts: operator", region("If not, why, and who acts?"));
+    await see("what it answered says nothing about now", region("Criteria"));
     await see("no longer: it expired at", fact("How fresh is that?", "It holds"));
     await accessible("stale");
   },
@@ -78,6 +79,7 @@ export const scenes = {
     await see("backfilling", fact("State", "Phase"));
     await see(/^\d+ %: [\d,]+ of about [\d,]+ scanned, [\d,]+ changed, [\d,]+ rows\/s$/, fact("State", "Backfill"));
     await see(/\d (ms|s|min|h)/, fact("State", "ETA"));
+    await see("Who acts: nobody: it goes on by itself", region("What stands against it"));
     await see("No step up to dual write", region("Flag"));
     await accessible("a target that is being filled");
   },

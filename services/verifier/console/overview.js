@@ -110,7 +110,7 @@ function why() {
 function warnings() {
   const doc = store.doc;
   const list = silent().map((s) => [`${absence(s)}.`]);
-  if (doc.fence?.waits_for) {
+  if (doc.fence?.waits_for && !silent().some((s) => s.name === doc.fence.waits_for)) {
     list.push(["The fence waits for ", h("strong", null, doc.fence.waits_for), ": what was committed since is not proved to be applied."]);
   }
   if (doc.held) list.push(prose("The backfill is held. `crossfade resume` lets it go on."));
@@ -157,7 +157,7 @@ function backfills(doc) {
 // ---- criteria ----
 
 function criteria(doc) {
-  return section("Criteria", { id: "criteria" }, (doc.verdict.criteria ?? []).length === 0 ? empty("No criteria were answered yet.") : table({
+  return section("Criteria", { id: "criteria" }, (doc.verdict.criteria ?? []).length === 0 ? empty(verdict().why === "expired" ? "The verdict has expired: what it answered says nothing about now." : "No criteria were answered yet.") : table({
     caption: "What must hold before reads may move",
     rows: doc.verdict.criteria,
     key: (c) => c.name,
@@ -246,7 +246,7 @@ function targets(doc) {
 
 export function maps(doc) {
   const list = doc.id_maps ?? [];
-  return section("Id maps", { id: "maps" }, list.length === 0 ? empty("No id maps: no entity of the plan gets UUIDs, or none was counted yet.") : table({
+  return section("Id maps", { id: "maps" }, list.length === 0 ? empty("No id maps: no entity of the plan gets UUIDs, or no verdict that holds has counted them.") : table({
     caption: "Legacy ids and their UUIDs",
     rows: list,
     key: (m) => m.entity,

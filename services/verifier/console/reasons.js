@@ -18,10 +18,17 @@ export function reasons(doc) {
   // What every target says is said once, of the whole; what some say, of these.
   const overall = (doc.verdict.reasons ?? []).filter((r) => !sound.some((t) => says(t, r)) || sound.every((t) => says(t, r)));
   const own = sound.flatMap((t) => (t.reasons ?? []).filter((r) => !overall.some((o) => same(o, r))).map((r) => ({ ...r, target: t.target })));
-  const filling = verdict().why === "never" ? backfillReason() : [];
-  const rest = filling.length > 0 ? overall.filter((r) => r.criterion !== "verification") : overall;
-  return [...filling, ...rest.map((r) => ({ ...r, target: null })), ...missing(), ...own];
+  const whole = filling(unfilled(), overall).map((r) => ({ ...r, target: null }));
+  return [...whole, ...missing(), ...own];
 }
+
+/** The reasons of one target. @param {any} t */
+export const reasonsOf = (t) =>
+  filling(unfilled().filter((u) => u.target === t.target), t.reasons ?? []).map((r) => ({ ...r, target: t.target }));
+
+/** Before the first verdict it is the backfill that is waited for, not a comparison. @param {any[]} open @param {any[]} reasons */
+const filling = (open, reasons) => (open.length === 0 || verdict().why !== "never" ? reasons
+  : [backfillReason(open), ...reasons.filter((r) => r.criterion !== "verification")]);
 
 /** The services that are missed, or waited for. */
 function missing() {
@@ -45,19 +52,17 @@ export function absence(s) {
   return s.state === "stopped" ? `${s.name}${place} was stopped, ${since}` : `${s.name}${place} does not answer; it was last seen ${since}`;
 }
 
-/** The first backfill as a whole, while it is under way. */
-function backfillReason() {
-  const open = unfilled();
-  if (open.length === 0) return [];
+/** The first backfill of these targets, while it is under way. @param {any[]} open */
+function backfillReason(open) {
   const sum = (of) => open.reduce((n, t) => n + (of(t.backfill) ?? 0), 0);
   const estimate = sum((b) => b.estimate);
   const pending = open.filter((t) => t.backfill.state === "pending").length;
   const part = estimate > 0 ? `, ${number(sum((b) => b.scanned))} of about ${number(estimate)} scopes are done` : "";
   const left = store.doc.held ? "; it is held" : pending > 0 && pending < open.length ? `; ${count(pending, "target")} wait their turn` : "";
-  return [{
-    target: null, criterion: "backfill", answer: "unknown", detail: `${count(open.length, "target")} ${open.length === 1 ? "is" : "are"} not filled yet${part}${left}`,
-    next_step: store.doc.held ? "`crossfade resume`" : "wait: the table below shows how far it is",
-  }];
+  return {
+    criterion: "backfill", answer: "unknown", detail: `${count(open.length, "target")} ${open.length === 1 ? "is" : "are"} not filled yet${part}${left}`,
+    next_step: store.doc.held ? "`crossfade resume`" : "wait: its bar shows how far it is",
+  };
 }
 
 /** Where one sees more of a reason: name and address. @param {any} r */

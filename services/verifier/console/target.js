@@ -5,7 +5,7 @@ import { exceptionTable } from "./exceptions.js";
 import { api, poll } from "./net.js";
 import { changed, elapsed, isLost, mayAct, store } from "./store.js";
 import { flagName, phase, rowsOf, targetBadge } from "./overview.js";
-import { reasonList } from "./reasons.js";
+import { reasonList, reasonsOf } from "./reasons.js";
 import { lag } from "./lag.js";
 import { announce, ask, bar, code, digest, duration, empty, facts, failure, moment, note, number, prose, section, table, tag, time, age } from "./ui.js";
 
@@ -38,12 +38,13 @@ function view(name, asked) {
   ];
   if (!t) return [...top, h("div", { key: "wait" }, asked.error ? failure(asked.error) : empty("Loading…"))];
   const d = asked.data;
+  const against = reasonsOf(t);
   return [
     ...top,
     asked.error && h("div", { key: "error" }, failure(asked.error), d && note("warn", "Findings, exceptions and history are from ", time(new Date(asked.at).toISOString()), ".")),
     t.deferred && h("div", { key: "deferred" }, note("calm", `Deferred until ${t.deferred.review_by}: `, prose(t.deferred.reason), ". It is not compared, and it is left out of the verdict.")),
     h("div", { key: "grid", class: "top two" }, state(t), flag(t, asked)),
-    t.reasons?.length > 0 && section("What stands against it", { id: "why" }, h("ul", { class: "reasons flat" }, reasonList(t.reasons.map((r) => ({ ...r, target: name }))))),
+    against.length > 0 && section("What stands against it", { id: "why" }, h("ul", { class: "reasons flat" }, reasonList(against))),
     section("Lag", { id: "lag" }, d ? lag(d.lag ?? []) : empty("Loading…")),
     section("Findings", { id: "findings" }, d ? findings(d.findings ?? []) : empty("Loading…")),
     section("Flag's history", { id: "history" }, d ? history(d.history ?? []) : empty("Loading…")),
