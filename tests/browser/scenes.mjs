@@ -221,6 +221,10 @@ export const scenes = {
     await dialog.getByRole("button", { name: `Step up to ${to}` }).click();
     await page.getByRole("status").getByText(`The flag of ${target} is ${to} now.`).waitFor();
   },
+  async reads({ open, see }, text) {
+    await open("");
+    await see(text);
+  },
   async shoot({ page, open, verdict, loaded }, place, word, scheme, height, path) {
     await open("");
     await verdict(word);

@@ -51,6 +51,7 @@ impl Screenshots {
         let verdict = demo.run(&["verify", "--once", "--no-repair"], false).await?;
         ensure!(verdict == 1, "the damage was not found");
         server.sql("DELETE FROM app.role_permissions_text LIMIT 1").await?;
+        looker.plays(&["reads", "wrote into targets since"]).await?;
         self.both(&mut looker, "overview-blocked", 1180, "Not ready", "").await?;
         self.both(&mut looker, "target-blocked", 1240, "Not ready", &format!("targets/{TARGET}")).await?;
         looker.leaves().await
