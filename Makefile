@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 export PATH := $(PATH):$(HOME)/.cargo/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-kafka test test-faults soak bench fmt lint deny image
+.PHONY: help setup build demo demo-kafka screenshots test test-faults soak bench fmt lint deny image
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: setup ## a legacy application moves to its new tables while it writes; one
 
 demo-kafka: setup ## the same with the services apart and Kafka between them
 	@scripts/demo.sh --kafka
+
+screenshots: setup ## the console's pictures in docs/images/, taken from the demo by a real browser
+	@scripts/screenshots.sh
 
 test: ## format, lints and all tests on real servers; ends with `N passed, N failed, N skipped`
 	@scripts/test.sh

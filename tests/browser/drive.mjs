@@ -1,28 +1,29 @@
-// Drives the console in a real browser: `node drive.mjs PACKAGES CHROMIUM URL SCENE [SCREENSHOT]`.
-// Prints "ok", or fails with what it saw instead. Elements are found as a person finds them: by role and name.
+// Drives the console in a real browser: `node drive.mjs PACKAGES CHROMIUM URL`, then scenes on stdin, one a line: a JSON array
+// of name and arguments. Answers each with a JSON string: "ok", or what it saw instead; "looking" when a scene waits for
+// something to happen.
 
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { scenes } from "./scenes.mjs";
 
-const [packages, chromium, url, scene, shot] = process.argv.slice(2);
+const [packages, chromium, url] = process.argv.slice(2);
 const require = createRequire(join(packages, "package.json"));
 const { chromium: driver } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
-const OPERATOR = "operator-0123456789";
-const LIMIT = 15_000;
+const LIMIT = 20_000;
+const WIDE = { width: 1280, height: 900 };
+const NARROW = { width: 400, height: 800 };
 
 const browser = await driver.launch({
   executablePath: chromium,
   args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
-const page = await browser.newPage({
-  viewport: { width: 1280, height: 900 },
-  colorScheme: scene.endsWith("dark") ? "dark" : "light",
-});
+const page = await browser.newPage({ viewport: WIDE, colorScheme: "light" });
 page.setDefaultTimeout(LIMIT);
-const troubles = [];
+let troubles = [];
 page.on("pageerror", (e) => troubles.push(`page error: ${e.message}`));
 page.on("console", (m) => {
   // The browser itself says so of every answer with an error status.
@@ -32,89 +33,51 @@ page.on("request", (r) => {
   if (!r.url().startsWith(url) && !r.url().startsWith("data:")) troubles.push(`a request to ${r.url()}`);
 });
 
-const answer = page.getByRole("region", { name: "The verdict" });
-const see = (text) => page.getByText(text).first().waitFor();
-const verdict = (word) => answer.getByText(word, { exact: true }).waitFor();
-const open = (hash) => page.goto(`${url}/#/${hash}`);
+const answer = (text) => process.stdout.write(`${JSON.stringify(text)}\n`);
 
-async function accessible(where) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => globalThis.axe.run());
-  for (const v of violations) troubles.push(`${where}: ${v.id}: ${v.help} (${v.nodes.map((n) => n.target).join("; ")})`);
-}
-
-async function signIn(token) {
-  await page.getByLabel("Token").fill(token);
-  await page.getByRole("button", { name: "Sign in" }).last().click();
-}
-
-const scenes = {
-  // Nobody has looked yet.
-  async unknown() {
-    await open("");
-    await verdict("Unknown");
-    await see("No verdict has been made yet");
-    await accessible("unknown");
-  },
-  async ready() {
-    await open("");
-    await verdict("Ready");
-    await see("mappings complete");
-    await accessible("overview");
-    for (const place of ["targets/people", "exceptions", "maps", "audit"]) {
-      await open(place);
-      await page.getByRole("heading", { level: 1 }).waitFor();
-      await accessible(place);
+/** What a scene works with. Elements are found as a person finds them: by role and name. */
+const tools = {
+  page,
+  open: (hash) => page.goto(`${url}/#/${hash}`),
+  see: (text, where = page) => where.getByText(text).first().waitFor(),
+  region: (name) => page.getByRole("region", { name, exact: true }),
+  verdict: (word) => tools.region("The verdict").getByText(word, { exact: true }).waitFor(),
+  /** The line of a fact, such as "Backfill". */
+  fact: (where, name) => tools.region(where).locator("div", { has: page.locator("dt", { hasText: new RegExp(`^${name}$`) }) }),
+  allowed: (name) => page.getByRole("button", { name, exact: true, disabled: false }),
+  refused: (name) => page.getByRole("button", { name, exact: true, disabled: true }),
+  loaded: () => page.getByText("Loading…").first().waitFor({ state: "detached" }),
+  looking: () => answer("looking"),
+  /** No violation in either scheme, and nothing that one must scroll sideways for on a narrow screen. */
+  async accessible(where) {
+    if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axe);
+    // What a scheme changes is its colours.
+    for (const [colorScheme, rules] of [["dark", { runOnly: ["color-contrast"] }], ["light", {}]]) {
+      await page.emulateMedia({ colorScheme });
+      const { violations } = await page.evaluate((options) => globalThis.axe.run(options), rules);
+      for (const v of violations) troubles.push(`${where}, ${colorScheme}: ${v.id}: ${v.help} (${v.nodes.map((n) => n.target).join("; ")})`);
     }
+    await page.setViewportSize(NARROW);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    if (width > NARROW.width) troubles.push(`${where}: ${width} pixels wide on a screen of ${NARROW.width}`);
+    await page.setViewportSize(WIDE);
   },
-  // One row blocks: whoever opens the page finds out which, why, and what to do; an operator does it by keyboard.
-  async blocked() {
-    await open("");
-    await see("This verifier asks for a token.");
-    await signIn("wrong-0123456789");
-    await see("The verifier does not accept this token");
-    await signIn(OPERATOR);
-    await verdict("Not ready");
-    await see("1 scopes are parked");
-    await accessible("blocked");
-    await open("exceptions?kind=parked");
-    await page.getByRole("cell", { name: "duplicate" }).first().waitFor();
-    await page.getByRole("checkbox").last().check();
-    await page.getByRole("button", { name: /^Waive 1 parked/ }).press("Enter");
-    const dialog = page.getByRole("dialog");
-    await dialog.getByRole("textbox").fill("<img src=x onerror=alert(1)> twins");
-    await dialog.getByRole("button", { name: "Waive" }).click();
-    await see("1 scope waived.");
-    await open("audit");
-    // Text with markup stays text.
-    await see("<img src=x onerror=alert(1)> twins");
-    await see("The hash chain is intact");
-    if (await page.locator("img").count()) throw new Error("a reason became an element");
-  },
-  // The verifier goes while somebody looks: an old answer is no answer.
-  async dies() {
-    await open("");
-    await verdict("Ready");
-    process.stdout.write("looking\n");
-    await verdict("Unknown");
-    await see("what you see is old");
+  async signIn(token) {
+    await page.getByLabel("Token").fill(token);
+    await page.getByRole("button", { name: "Sign in" }).last().click();
   },
 };
-scenes["ready-dark"] = scenes.ready;
 
-try {
-  await scenes[scene]();
-  if (shot) {
-    await open("");
-    await answer.waitFor();
-    await page.waitForTimeout(500);
-    await page.screenshot({ path: shot, fullPage: true });
+async function play([name, ...rest]) {
+  troubles = [];
+  try {
+    await scenes[name](tools, ...rest);
+    if (troubles.length) throw new Error(troubles.join("\n"));
+    return "ok";
+  } catch (error) {
+    return `${name}: ${error.message}\n${await page.locator("body").innerText().catch(() => "")}`;
   }
-  if (troubles.length) throw new Error(troubles.join("\n"));
-  process.stdout.write("ok\n");
-} catch (error) {
-  process.stderr.write(`${scene}: ${error.message}\n${await page.locator("body").innerText().catch(() => "")}\n`);
-  process.exitCode = 1;
-} finally {
-  await browser.close();
 }
+
+for await (const line of createInterface({ input: process.stdin })) answer(await play(JSON.parse(line)));
+await browser.close();

@@ -3,6 +3,7 @@
 
 mod browser;
 mod kafka;
+mod looker;
 mod mariadb;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 
 pub use browser::Browser;
 pub use kafka::{Kafka, Logged};
+pub use looker::Looker;
 pub use mariadb::{Mariadb, Schemas, TINY_BINLOGS, empty_schema};
 
 /// The scripts' way to say that this machine has not got what the server needs.

@@ -9,10 +9,10 @@ const BOTTOM = 22;
 const TOP = 10;
 const RIGHT = 14;
 
-/** The next of 1, 2, 5 times a power of ten. @param {number} n */
+/** The next of 1, 2, 4 times a power of ten: their halves are short to write, too. @param {number} n */
 function round(n) {
   const power = 10 ** Math.floor(Math.log10(Math.max(n, 0.01)));
-  return power * ([1, 2, 5, 10].find((f) => f * power >= n * 0.999) ?? 10);
+  return power * ([1, 2, 4, 10].find((f) => f * power >= n * 0.999) ?? 10);
 }
 
 const middle = (sorted) => sorted[Math.floor(sorted.length / 2)];
@@ -34,7 +34,7 @@ export function lag(raw) {
 }
 
 function draw(points, first, last, top) {
-  const width = Math.max(280, Math.min(1000, document.documentElement.clientWidth - 56));
+  const width = Math.max(280, Math.min(1660, document.documentElement.clientWidth - 56));
   const x = (at) => LEFT + ((at - first) / Math.max(1, last - first)) * (width - LEFT - RIGHT);
   const y = (s) => HEIGHT - BOTTOM - (s / top) * (HEIGHT - BOTTOM - TOP);
   const gaps = points.slice(1).map((p, i) => p.at - points[i].at).sort((a, b) => a - b);

@@ -1,12 +1,13 @@
 // The overview: can we cut over; if not, why, and who acts; how fresh is that? Then the criteria, targets, maps and services.
 
 import { h } from "./dom.js";
-import { answerOf, changed, elapsed, isLost, isReplaced, isSilent, serverNow, silent, store, unproved, verdict, whoActs } from "./store.js";
+import { answerOf, changed, elapsed, isLost, isReplaced, isSilent, serverNow, silent, store, unfilled, unproved, verdict } from "./store.js";
+import { absence, link, reasonList, reasons } from "./reasons.js";
 import { age, badge, bar, clock, code, count, duration, empty, facts, icon, moment, number, order, prose, section, table, tag, WORDS, yes } from "./ui.js";
 
-/** @typedef {import("./dom.js").VNode} VNode */
-
 const MOST = 12;
+/** With so few reasons there is room for them below the answer. */
+const FEW = 2;
 let all = false;
 let filter = "";
 let sorted = { id: "target", dir: 1 };
@@ -17,7 +18,7 @@ function view() {
   const doc = store.doc;
   return [
     h("h1", { key: "h1", tabindex: -1, class: "question" }, "Can we cut over?"),
-    h("div", { key: "top", class: "top" }, answer(), doc && why(), doc && fresh()),
+    h("div", { key: "top", class: `top ${doc && reasons(doc).length > FEW ? "" : "few"}` }, answer(), doc && why(), doc && fresh()),
     doc && criteria(doc),
     doc && targets(doc),
     doc && h("div", { key: "pair", class: "pair" }, maps(doc), services(doc)),
@@ -37,15 +38,24 @@ export function sentence() {
       ? `No answer from the verifier. Its last one was “${WORDS[v.verdict] ?? "Unknown"}”, at ${clock(store.heardAt)}; it says nothing about now.`
       : "No answer from the verifier.";
   }
+  if (reason === "never" && unfilled().length > 0) {
+    return prose(doc.held ? "No verdict has been made yet, and the backfill is held: `crossfade resume` lets it go on."
+      : "No verdict has been made yet: the new side is still being filled. The verifier compares once that is done.");
+  }
   if (reason === "never") return prose("No verdict has been made yet. The service makes one with its first full pass; `crossfade verify --once` makes one now.");
-  if (reason === "expired") return prose("The last verdict has expired: it was not renewed in time. `crossfade verify --once` makes a new one.");
+  if (reason === "expired") {
+    return prose(`The last verdict expired${left === null ? "" : ` ${age(-left)}`}, and nothing was compared since: it says nothing about now. \`crossfade verify --once\` makes a new one.`);
+  }
   if (reason === "unproved") {
     const names = unproved();
-    return `The last pass said “Ready”, but ${names.join(" and ")} ${names.length === 1 ? "does" : "do"} not answer: what was committed since is not proved to be applied.`;
+    return `The last pass said “Ready”, but ${names.join(" and ")} ${names.length === 1 ? "is" : "are"} missing or behind: what was committed since is not proved to be applied.`;
   }
   const late = doc.targets.filter((t) => t.deferred).length;
   const sound = doc.targets.length - late;
   const open = (v.criteria ?? []).filter((c) => c.answer !== "ready" && c.answer !== "deferred").map((c) => c.name);
+  if (is === "ready" && doc.targets.every((t) => !t.wanted_rows && !t.present_rows)) {
+    return "No row is there to compare: the legacy tables are empty, and so is the new side. Check that this is the right database.";
+  }
   if (is === "ready") {
     return `Old and new agree on ${count(sound, "target")}. Reads may move; this holds ${duration(left)} more.` +
       (late ? ` ${count(late, "deferred target")} left out.` : "") +
@@ -74,34 +84,6 @@ function tally(doc) {
 
 // ---- why ----
 
-/** All reasons: the overall ones, then those of each target, the definite ones first. */
-function reasons(doc) {
-  const found = (doc.verdict.reasons ?? []).map((r) => ({ ...r, target: null }));
-  for (const name of verdict().why === "lost" ? [] : unproved()) {
-    found.push({
-      target: null, criterion: "freshness", answer: "unknown", who: "operator", detail: `${name} does not answer, or is far behind`,
-      next_step: "`crossfade health`; a service that stopped says why in its last line",
-    });
-  }
-  const weight = (t) => (t.verdict === "not_ready" ? 0 : 1);
-  for (const t of [...doc.targets].sort((a, b) => weight(a) - weight(b))) {
-    if (t.deferred) continue;
-    // Without a verdict every target says the same as the whole: once is enough.
-    const said = (r) => found.some((f) => f.target === null && f.criterion === r.criterion && f.detail === r.detail);
-    for (const r of t.reasons ?? []) if (!said(r)) found.push({ ...r, target: t.target });
-  }
-  return found;
-}
-
-/** @param {any[]} list @returns {VNode[]} */
-export function reasonList(list) {
-  return list.map((r, i) => h("li", { key: `${r.target ?? ""}/${r.criterion}/${i}`, class: "reason" },
-    h("p", { class: "detail" }, icon(r.answer), h("span", null, h("strong", null, r.criterion), ": ", prose(r.detail))),
-    h("p", { class: "next" },
-      h("span", { class: "who" }, h("span", { class: "soft" }, "Who acts: "), r.who || whoActs(r.criterion)),
-      r.next_step ? h("span", null, h("span", { class: "soft" }, "Next: "), prose(r.next_step)) : null)));
-}
-
 function why() {
   const list = reasons(store.doc);
   const is = verdict();
@@ -127,11 +109,8 @@ function why() {
 /** What makes the answer doubtful, whoever is to blame. @returns {import("./dom.js").Child[]} */
 function warnings() {
   const doc = store.doc;
-  const list = silent().map((s) => [
-    h("strong", null, s.name), s.instance ? ` on ${s.instance}` : "",
-    typeof s.seen_seconds_ago === "number" ? ` has not answered for ${duration(s.seen_seconds_ago + elapsed())}.` : " has never answered.",
-  ]);
-  if (doc.fence?.waits_for) {
+  const list = silent().map((s) => [`${absence(s)}.`]);
+  if (doc.fence?.waits_for && !silent().some((s) => s.name === doc.fence.waits_for)) {
     list.push(["The fence waits for ", h("strong", null, doc.fence.waits_for), ": what was committed since is not proved to be applied."]);
   }
   if (doc.held) list.push(prose("The backfill is held. `crossfade resume` lets it go on."));
@@ -147,19 +126,19 @@ function fresh() {
   const since = elapsed();
   const names = new Set((doc.services ?? []).map((s) => s.name));
   const many = names.size;
-  const dead = new Set(silent().map((s) => s.name)).size;
+  const dead = [...new Set(silent().map((s) => s.name))];
   const until = left === null ? null : new Date(serverNow() + left * 1000).toISOString();
   return section("How fresh is that?", { id: "fresh", aside: lost && h("span", { class: "tag old" }, "old") },
     alarms.length > 0 && h("ul", { class: "alarms" }, alarms.map((a, i) => h("li", { key: i }, icon("not_ready"), h("span", null, a)))),
     facts([
       ["This page", lost ? `old: last answer at ${store.heardAt ? clock(store.heardAt) : "–"}` : since > 2 ? `answered ${duration(since)} ago` : "live"],
       ["Verdict made", v.made_at ? moment(v.made_at) : "never"],
-      ["It holds", left === null ? "–" : left > 0 ? ["until ", moment(until)] : "no longer: it has expired"],
+      ["It holds", left === null ? "–" : [left > 0 ? "until " : "no longer: it expired at ", moment(until)]],
       ["Verdict's position (GTID)", code(v.position)],
       ["Applied (GTID)", code(doc.fence?.applied, "nothing proved yet")],
       ["Lag", typeof doc.fence?.lag_seconds === "number" ? h("span", { class: "num" }, duration(doc.fence.lag_seconds)) : "nothing proved yet"],
       ["Fence waits for", doc.fence?.waits_for ? h("strong", null, doc.fence.waits_for) : "nothing"],
-      ["Services", many === 0 ? "none seen" : dead ? `${dead} of ${many} do not answer` : `${many} of ${many} answer`],
+      ["Services", many === 0 ? "none seen" : dead.length ? [h("strong", null, dead.join(", ")), ` of ${many} ${dead.length === 1 ? "does" : "do"} not answer`] : `${many} of ${many} answer`],
       ["Backfill", backfills(doc)],
     ]));
 }
@@ -168,15 +147,17 @@ function backfills(doc) {
   const open = doc.targets.filter((t) => t.backfill && t.backfill.state !== "done");
   if (doc.held) return open.length ? `held, ${count(open.length, "target")} not done` : "held";
   if (open.length === 0) return doc.targets.some((t) => t.backfill) ? "done" : "none ordered";
-  const etas = open.map((t) => t.backfill.eta_seconds);
-  const eta = etas.every((s) => typeof s === "number") ? `, longest ${duration(Math.max(...etas))}` : "";
-  return `runs on ${count(open.length, "target")}${eta}`;
+  const running = open.filter((t) => t.backfill.state === "running");
+  const etas = running.map((t) => t.backfill.eta_seconds).filter((s) => typeof s === "number");
+  const eta = etas.length > 0 && etas.length === running.length ? `, ${duration(Math.max(...etas))} left` : "";
+  const waiting = open.length > running.length ? `; ${count(open.length - running.length, "target")} wait their turn` : "";
+  return running.length > 0 ? `runs on ${count(running.length, "target")}${eta}${waiting}` : `${count(open.length, "target")} wait their turn`;
 }
 
 // ---- criteria ----
 
 function criteria(doc) {
-  return section("Criteria", { id: "criteria" }, (doc.verdict.criteria ?? []).length === 0 ? empty("No criteria were answered yet.") : table({
+  return section("Criteria", { id: "criteria" }, (doc.verdict.criteria ?? []).length === 0 ? empty(verdict().why === "expired" ? "The verdict has expired: what it answered says nothing about now." : "No criteria were answered yet.") : table({
     caption: "What must hold before reads may move",
     rows: doc.verdict.criteria,
     key: (c) => c.name,
@@ -192,7 +173,6 @@ function criteria(doc) {
 
 // ---- targets ----
 
-export const link = (target) => `#/targets/${encodeURIComponent(target)}`;
 const PHASES = ["deferred", "waiting", "backfilling", "syncing", "ready"];
 const RISKS = ["low", "medium", "high"];
 const ORDER = ["not_ready", "unknown", "ready", "deferred"];
@@ -218,6 +198,7 @@ function differences(t) {
 
 /** @param {any} t */
 export function rowsOf(t) {
+  if (typeof t.wanted_rows !== "number") return h("span", { class: "soft" }, "–");
   const same = t.wanted_rows === t.present_rows;
   return [h("span", { class: "num" }, number(t.wanted_rows)), " ",
     h("span", { class: "num" }, h("span", { class: same ? "soft" : "warn" }, same ? "=" : "≠"), ` ${number(t.present_rows)}`)];
@@ -265,7 +246,7 @@ function targets(doc) {
 
 export function maps(doc) {
   const list = doc.id_maps ?? [];
-  return section("Id maps", { id: "maps" }, list.length === 0 ? empty("No id maps: no entity of the plan gets UUIDs, or none was counted yet.") : table({
+  return section("Id maps", { id: "maps" }, list.length === 0 ? empty("No id maps: no entity of the plan gets UUIDs, or no verdict that holds has counted them.") : table({
     caption: "Legacy ids and their UUIDs",
     rows: list,
     key: (m) => m.entity,
@@ -287,7 +268,7 @@ function services(doc) {
     columns: [
       { id: "name", name: "Service", cell: (s) => s.name },
       { id: "instance", name: "Instance", class: "full", cell: (s) => code(s.instance) },
-      { id: "state", name: "State", class: "full", cell: (s) => (isLost() ? badge("unknown") : isSilent(s) ? (isReplaced(s) ? badge("deferred", "Gone, replaced") : badge("not_ready", "Does not answer")) : badge(s.state === "running" ? "ready" : "unknown", s.state)) },
+      { id: "state", name: "State", class: "full", cell: (s) => (isLost() ? badge("unknown") : isSilent(s) ? (isReplaced(s) ? badge("deferred", "Gone, replaced") : badge("not_ready", s.state === "stopped" ? "Stopped" : "Does not answer")) : badge(s.state === "running" ? "ready" : "unknown", s.state)) },
       { id: "seen", name: "Last seen", class: "right", cell: (s) => h("span", { class: "num" }, typeof s.seen_seconds_ago === "number" ? age(s.seen_seconds_ago + elapsed()) : "never") },
     ],
   }));

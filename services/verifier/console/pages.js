@@ -3,7 +3,8 @@
 import { h } from "./dom.js";
 import { api, poll, setToken, token } from "./net.js";
 import { changed, store } from "./store.js";
-import { link, flagName, maps } from "./overview.js";
+import { flagName, maps } from "./overview.js";
+import { link } from "./reasons.js";
 import { badge, count, digest, empty, failure, moment, note, number, section, table } from "./ui.js";
 
 export const mapsPage = () => ({

@@ -93,8 +93,8 @@ export function answerOf(target) {
   return overall.why === "said" ? target.verdict : "unknown";
 }
 
-/** Has an instance not been seen for more than ten seconds? */
-export const isSilent = (s) => typeof s.seen_seconds_ago !== "number" || s.seen_seconds_ago > OLD_AFTER;
+/** Has an instance ended, or not been seen for more than ten seconds? */
+export const isSilent = (s) => s.state === "stopped" || typeof s.seen_seconds_ago !== "number" || s.seen_seconds_ago > OLD_AFTER;
 
 /** Does another instance of the same service answer? */
 export const isReplaced = (s) => (store.doc?.services ?? []).some((other) => other.name === s.name && !isSilent(other));
@@ -110,6 +110,10 @@ export function unproved() {
   return [...names];
 }
 
+/** First backfills that are not done; a repetition stands against nothing. @returns {any[]} */
+export const unfilled = () =>
+  (store.doc?.targets ?? []).filter((t) => t.backfill && t.backfill.state !== "done" && t.backfill.reason !== "again");
+
 /** May this caller act? */
 export const mayAct = () => Boolean(store.doc?.can_act);
 
@@ -121,6 +125,7 @@ const CRITERION = {
 
 /** Who acts on a reason: whoever acts on its criterion, else the operator. @param {string} reason @returns {string} */
 export const whoActs = (reason) => {
+  if (reason === "backfill" && !store.doc?.held) return "nobody: it goes on by itself";
   const all = store.doc?.verdict.criteria ?? [];
   const who = (all.find((c) => c.name === reason) ?? all.find((c) => c.name === CRITERION[reason]))?.who;
   return who && who !== "nobody" ? who : "operator";

@@ -4,9 +4,10 @@ import { h } from "./dom.js";
 import { exceptionTable } from "./exceptions.js";
 import { api, poll } from "./net.js";
 import { changed, elapsed, isLost, mayAct, store } from "./store.js";
-import { flagName, phase, reasonList, rowsOf, targetBadge } from "./overview.js";
+import { flagName, phase, rowsOf, targetBadge } from "./overview.js";
+import { reasonList, reasonsOf } from "./reasons.js";
 import { lag } from "./lag.js";
-import { announce, ask, bar, code, count, digest, duration, empty, facts, failure, moment, note, number, prose, section, table, tag, time, age } from "./ui.js";
+import { announce, ask, bar, code, digest, duration, empty, facts, failure, moment, note, number, prose, section, table, tag, time, age } from "./ui.js";
 
 const STEPS = ["legacy", "dual_write", "shadow_read", "new_read"];
 const MEANS = {
@@ -37,22 +38,33 @@ function view(name, asked) {
   ];
   if (!t) return [...top, h("div", { key: "wait" }, asked.error ? failure(asked.error) : empty("Loading…"))];
   const d = asked.data;
+  const against = reasonsOf(t);
   return [
     ...top,
     asked.error && h("div", { key: "error" }, failure(asked.error), d && note("warn", "Findings, exceptions and history are from ", time(new Date(asked.at).toISOString()), ".")),
     t.deferred && h("div", { key: "deferred" }, note("calm", `Deferred until ${t.deferred.review_by}: `, prose(t.deferred.reason), ". It is not compared, and it is left out of the verdict.")),
     h("div", { key: "grid", class: "top two" }, state(t), flag(t, asked)),
-    t.reasons?.length > 0 && section("What stands against it", { id: "why" }, h("ul", { class: "reasons flat" }, reasonList(t.reasons))),
+    against.length > 0 && section("What stands against it", { id: "why" }, h("ul", { class: "reasons flat" }, reasonList(against))),
     section("Lag", { id: "lag" }, d ? lag(d.lag ?? []) : empty("Loading…")),
     section("Findings", { id: "findings" }, d ? findings(d.findings ?? []) : empty("Loading…")),
-    section("Exceptions", { id: "exceptions", aside: h("a", { href: `#/exceptions?target=${encodeURIComponent(name)}` }, "All of them") },
-      d ? exceptionTable({ rows: d.exceptions ?? [], caption: "The newest open ones: parked scopes, and reports that explain a NULL or a missing row", own: true }) : empty("Loading…")),
     section("Flag's history", { id: "history" }, d ? history(d.history ?? []) : empty("Loading…")),
+    section("Exceptions", { id: "exceptions", aside: h("a", { href: `#/exceptions?target=${encodeURIComponent(name)}` }, "All of them") },
+      d ? exceptionTable({ rows: newest(d.exceptions ?? []), caption: `The newest open ones, ${MOST} at most: parked scopes, and reports that explain a NULL or a missing row`, own: true }) : empty("Loading…")),
   ];
 }
 
+/** Rows of a table on this page. */
+const MOST = 10;
+
+/** What blocks comes first. @param {any[]} exceptions */
+const newest = (exceptions) => {
+  const parked = exceptions.filter((e) => e.kind === "parked");
+  return [...parked, ...exceptions.filter((e) => e.kind !== "parked")].slice(0, MOST);
+};
+
 function state(t) {
   const b = t.backfill;
+  const compared = typeof t.confirmed === "number";
   const { percent, node } = b ? bar(t.target, b) : { percent: "", node: null };
   return section("State", { id: "state", aside: targetBadge(t) }, facts([
     ["Kind", t.kind === "columns" ? "columns beside the legacy ones" : t.kind === "shadow" ? "shadow table" : t.kind],
@@ -60,13 +72,13 @@ function state(t) {
     ["Phase", b && b.state !== "done" ? t.phase : phase(t)],
     ["Backfill", b ? h("span", { class: "backfill" }, node, h("small", { class: "num soft" }, b.state === "done"
       ? `done: ${number(b.scanned)} scanned, ${number(b.changed)} changed`
-      : `${percent}: ${number(b.scanned)} of about ${number(b.estimate)} scanned, ${number(b.changed)} changed, ${number(Math.round(b.rows_per_second ?? 0))} rows/s`)) : "none ordered"],
+      : `${percent}: ${number(b.scanned)} of about ${number(b.estimate)} scanned, ${number(b.changed)} changed${store.doc?.held ? "" : `, ${number(Math.round(b.rows_per_second ?? 0))} rows/s`}`)) : "none ordered"],
     ["ETA", !b || b.state === "done" ? "–" : store.doc?.held ? "held" : typeof b.eta_seconds === "number" ? duration(b.eta_seconds) : "not known yet"],
     ["Coverage", t.deferred ? "not compared" : typeof t.age_seconds === "number" ? `every scope compared ${age(t.age_seconds + elapsed())}` : "not compared yet"],
     ["Rows wanted / present", rowsOf(t)],
-    ["Differences", [h("span", { class: t.confirmed > 0 ? "bad num" : "num" }, number(t.confirmed)), ` that stay, of ${number(t.found)} found`]],
-    ["Unstable, strangers", `${number(t.unstable)}, ${number(t.strangers)}`],
-    ["Parked, waived", [h("span", { class: t.parked > 0 ? "bad num" : "num" }, number(t.parked)), `, ${number(t.waived)}`]],
+    ["Differences", compared ? [h("span", { class: t.confirmed > 0 ? "bad num" : "num" }, number(t.confirmed)), ` that stay, of ${number(t.found)} found`] : "–"],
+    ["Unstable, strangers", compared ? `${number(t.unstable)}, ${number(t.strangers)}` : "–"],
+    ["Parked, waived", [h("span", { class: t.parked > 0 ? "bad num" : "num" }, number(t.parked)), `, ${number(t.waived ?? 0)}`]],
     ["Reports", number(t.reports)],
   ]));
 }
@@ -119,11 +131,12 @@ function step(t, to, asked, isUp) {
 // ---- findings and history ----
 
 function findings(list) {
-  if (list.length === 0) return empty("No findings: no difference outlived its proofs.");
-  const open = list.filter((f) => !f.closed_at).length;
+  if (list.length === 0) return empty("No findings: no difference outlived its proofs, and nobody else wrote into this target.");
+  const open = list.filter((f) => !f.closed_at);
+  const seen = [...open, ...list.filter((f) => f.closed_at)].slice(0, Math.max(MOST, open.length));
   return table({
-    caption: `The newest ${count(list.length, "difference")} that outlived two proofs, ${number(open)} still open. Wanted and present are digests of the row on both sides`,
-    rows: list,
+    caption: `${number(open.length)} open, then the newest that were closed. A difference outlived two proofs; wanted and present are digests of the row on both sides. A direct write is somebody else's, with its place in the binlog`,
+    rows: seen,
     key: (f) => f.id,
     head: "scope",
     columns: [
@@ -131,8 +144,9 @@ function findings(list) {
       { id: "scope", name: "Scope", cell: (f) => code(f.scope) },
       { id: "kind", name: "Kind", cell: (f) => flagName(f.kind) },
       { id: "state", name: "State", cell: (f) => (f.state === "confirmed" ? tag("confirmed", "bad") : tag(f.state)) },
-      { id: "wanted", name: "Wanted", class: "full", cell: (f) => digest(f.wanted) },
-      { id: "present", name: "Present", class: "full", cell: (f) => digest(f.present) },
+      { id: "wanted", name: "Wanted", class: "full", cell: (f) => digest(f.wanted, "–") },
+      { id: "present", name: "Present", class: "full", cell: (f) => digest(f.present, "–") },
+      { id: "position", name: "Position (GTID)", class: "full", cell: (f) => code(f.position) },
       { id: "seen", name: "Seen", class: "full", cell: (f) => moment(f.seen_at) },
       { id: "closed", name: "Closed", class: "full", cell: (f) => moment(f.closed_at, "open") },
     ],
@@ -142,8 +156,8 @@ function findings(list) {
 function history(list) {
   if (list.length === 0) return empty("The flag was never changed.");
   return table({
-    caption: "Each change of the flag, from the audit",
-    rows: list,
+    caption: "Newest first, from the audit",
+    rows: [...list].sort((a, b) => b.id - a.id),
     key: (e) => e.id,
     columns: [
       { id: "at", name: "When", cell: (e) => moment(e.at) },

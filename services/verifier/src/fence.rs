@@ -20,10 +20,13 @@ use crate::error::VerifierError;
 
 /// Between two proofs: each is a commit on the application's server.
 const IDLE: Duration = Duration::from_millis(200);
-/// A proof that proves nothing new is written down this often: the binlog is the application's.
-const FRESHEN: Duration = Duration::from_secs(1);
+/// The reader saves its position with every beat, once a second. One that stands still for this long is no position of now.
+const SILENT: Duration = Duration::from_secs(3);
 
-/// When the last proof that stands was begun: what was published by then is applied.
+/// The service whose position is proved.
+const READER: &str = "cdc-reader";
+
+/// When the last proof of a new position was begun: what was published by then is applied.
 #[derive(Debug, Default)]
 pub struct Proof(Mutex<Option<Instant>>);
 
@@ -38,11 +41,12 @@ impl Proof {
     }
 }
 
-/// What was written down last, and when.
+/// What was written down last.
 #[derive(Default)]
 struct Proved {
-    position: Option<Position>,
-    stored: Option<Instant>,
+    position: Option<(Position, Instant)>,
+    /// That the reader is waited for stands there, too.
+    waits: bool,
 }
 
 /// Runs until `stop`. Its own errors never stop the pipeline: what cannot be proved is not proved.
@@ -81,18 +85,23 @@ async fn round(
     let begun = Instant::now();
     let position =
         applied::published(&mut session, db, &context.source).await.map_err(VerifierError::Control)?;
-    if let Some(position) = position {
-        let new = proved.position.as_ref() != Some(&position);
-        if new {
-            prove(context, &mut session).await?;
+    match (position, &proved.position) {
+        (None, _) => {}
+        // Nothing new is proved: the age of the last proof grows, also while nobody publishes.
+        (Some(position), Some((last, at))) if position == *last => {
+            if at.elapsed() > SILENT && !proved.waits {
+                note(context, &mut session, READER).await?;
+                proved.waits = true;
+            }
         }
-        proof.begun(begun);
-        if new || proved.stored.is_none_or(|at| at.elapsed() > FRESHEN) {
+        (Some(position), _) => {
+            prove(context, &mut session).await?;
+            proof.begun(begun);
             let incarnation = context.topics.incarnation();
             applied::store(&mut session, db, &context.source, incarnation, &position)
                 .await
                 .map_err(VerifierError::Control)?;
-            *proved = Proved { position: Some(position), stored: Some(Instant::now()) };
+            *proved = Proved { position: Some((position, Instant::now())), waits: false };
         }
     }
     *held = Some(session);

@@ -74,9 +74,10 @@ pub async fn read(
         });
     }
     let mut services = Vec::new();
+    // One that nobody has replaced is missed for ever.
+    let table = db.control_table("service");
     let sql = format!(
-        "SELECT name, instance, state, TIMESTAMPDIFF(MICROSECOND, seen_at, NOW(6)) / 1e6 FROM {} WHERE seen_at > NOW(6) - INTERVAL 1 HOUR ORDER BY name, instance",
-        db.control_table("service")
+        "SELECT name, instance, state, TIMESTAMPDIFF(MICROSECOND, seen_at, NOW(6)) / 1e6 FROM {table} AS s WHERE seen_at > NOW(6) - INTERVAL 1 HOUR OR seen_at = (SELECT MAX(l.seen_at) FROM {table} AS l WHERE l.name = s.name) ORDER BY name, instance"
     );
     for r in session.rows(&sql).await? {
         services.push(Service {

@@ -15,6 +15,8 @@ pub struct Finding {
     /// Digests of the first row of the scope on either side, in hexadecimal.
     pub wanted: Option<String>,
     pub present: Option<String>,
+    /// Of a direct write: its place in the binlog.
+    pub position: Option<String>,
     pub seen_at: String,
     pub closed_at: Option<String>,
 }
@@ -28,7 +30,7 @@ pub async fn newest(
 ) -> Result<Vec<Finding>, DbError> {
     let rows = session
         .rows(&format!(
-            "SELECT id, scope_key, kind, IF(closed_at IS NULL, 'confirmed', 'repaired'), LOWER(HEX(wanted)), LOWER(HEX(present)), {}, {}, cause FROM {} WHERE target = {} ORDER BY id DESC LIMIT {limit}",
+            "SELECT id, scope_key, kind, IF(closed_at IS NULL, 'confirmed', 'repaired'), LOWER(HEX(wanted)), LOWER(HEX(present)), {}, {}, cause, position FROM {} WHERE target = {} ORDER BY id DESC LIMIT {limit}",
             super::utc("seen_at"),
             super::utc("closed_at"),
             db.control_table("finding"),
@@ -48,6 +50,7 @@ pub async fn newest(
                 seen_at: text(6)?.unwrap_or_default(),
                 closed_at: text(7)?,
                 cause: text(8)?,
+                position: text(9)?,
             })
         })
         .collect()

@@ -23,6 +23,7 @@ const FILES: &[(&str, &str)] = files![
     "net.js",
     "overview.js",
     "pages.js",
+    "reasons.js",
     "store.js",
     "target.js",
     "ui.js",

@@ -117,7 +117,8 @@ impl Api {
             _ if verdict.answer == Answer::Ready => "ready",
             _ => "syncing",
         };
-        let number = |name: &str| shown.get(name).and_then(Value::as_u64).unwrap_or_default();
+        // Of what no verdict speaks of, nothing is said: that is not zero.
+        let number = |name: &str| shown.get(name).and_then(Value::as_u64);
         let count = |kind: &str| -> u64 {
             status
                 .exceptions
@@ -144,7 +145,7 @@ impl Api {
             "unstable": number("unstable"),
             "strangers": number("strangers"),
             // Parked and reported now; waived when the pass looked.
-            "parked": count("parked").saturating_sub(number("waived")),
+            "parked": count("parked").saturating_sub(number("waived").unwrap_or_default()),
             "waived": number("waived"),
             "reports": count("report"),
             "reasons": if runs { shown["reasons"].clone() } else { json!([]) },

@@ -1,7 +1,10 @@
 //! The demo: a legacy application under churn is taken through the whole plan, and an independent judge looks at the end.
 //!
 //! Variables: `DEMO_SECONDS` (60), `DEMO_SCALE` (0.25), `DEMO_RATE` (300 transactions a second, 150 with
-//! Kafka), `DEMO_SESSIONS` (6), `DEMO_SEED` (1), `DEMO_BUS` (`in-process` or `kafka`), `CROSSFADE_BIN` (the `crossfade` program).
+//! Kafka), `DEMO_SESSIONS` (6), `DEMO_SEED` (1), `DEMO_BUS` (`in-process` or `kafka`), `CROSSFADE_BIN` (the `crossfade` program),
+//! `DEMO_SCREENSHOTS` (a folder: takes pictures of the console at the end, instead of the judge's word).
+
+mod screenshots;
 
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
@@ -63,6 +66,8 @@ struct Demo {
     bus: String,
     /// Where the console is served.
     console: String,
+    /// Who may act there; nobody unless pictures are taken of it.
+    tokens: Option<PathBuf>,
     /// Kafka must live as long as the demo.
     kafka: Option<Kafka>,
 }
@@ -79,6 +84,7 @@ impl Demo {
             .env("CROSSFADE_VERIFY_EVERY", "10m")
             .env("CROSSFADE_CONSOLE", &self.console)
             .env("CROSSFADE_LOG", std::env::var("CROSSFADE_LOG").unwrap_or_else(|_| "warn".into()))
+            .envs(self.tokens.iter().map(|file| ("CROSSFADE_CONSOLE_TOKENS", file)))
             .kill_on_drop(true);
         command
     }
@@ -138,7 +144,11 @@ impl Demo {
 }
 
 fn plans() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../plans/phase2")
+    repository().join("plans/phase2")
+}
+
+fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn program() -> PathBuf {
@@ -199,7 +209,9 @@ async fn demo() -> Result<bool> {
     };
     let bus = kafka.as_ref().map_or("in-process".into(), Kafka::url);
     let console = format!("127.0.0.1:{}", testkit::ports::free());
-    let demo = Demo { program: program(), url: url.clone(), bus, console, kafka };
+    let shots = screenshots::Screenshots::wanted().await?;
+    let tokens = shots.as_ref().map(screenshots::Screenshots::tokens);
+    let demo = Demo { program: program(), url: url.clone(), bus, console, tokens, kafka };
     let options = ChurnOptions {
         sessions: setting("DEMO_SESSIONS", 6)?,
         // The broker and the load share the machine with all the rest.
@@ -227,6 +239,11 @@ async fn demo() -> Result<bool> {
         report.tally.committed as f64 / report.elapsed.as_secs_f64()
     );
     let waited = demo.run(&["wait", "--timeout", "120s"], true).await?;
+    if let Some(shots) = shots {
+        anyhow::ensure!(waited == 0, "not everything was applied in time");
+        shots.take(&demo, &server).await?;
+        return end(services).await.map(|()| true);
+    }
     println!("\nverification of every target:");
     let verdict = demo.run(&["verify", "--once"], true).await?;
     demo.run(&["wait", "--timeout", "60s"], false).await?;
@@ -242,6 +259,14 @@ async fn demo() -> Result<bool> {
             println!("  {difference}");
         }
     }
+    end(services).await?;
+    let good = waited == 0 && verdict == 0 && found.is_empty();
+    println!("\n{}", if good { "ready: all rows equal" } else { "not ready" });
+    Ok(good)
+}
+
+/// Ends the services in good order.
+async fn end(services: Vec<Child>) -> Result<()> {
     for service in &services {
         terminate(service)?;
     }
@@ -250,9 +275,7 @@ async fn demo() -> Result<bool> {
             .await
             .context("a service did not end")??;
     }
-    let good = waited == 0 && verdict == 0 && found.is_empty();
-    println!("\n{}", if good { "ready: all rows equal" } else { "not ready" });
-    Ok(good)
+    Ok(())
 }
 
 /// SIGTERM, as Kubernetes sends it.
