@@ -1,14 +1,15 @@
 //! The shop under a small load, one line a second, until it is stopped.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use shop::Shop;
-use shop::flags::{Asking, Flags, ORDERS, SHIPMENTS};
+use shop::flags::{Asking, Flags, ORDERS, SHIPMENTS, State};
 use shop::load::{self, Counts};
+use shop::shadow::Shadow;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -75,26 +76,25 @@ async fn main() -> Result<()> {
 
 fn line(at: Duration, shop: &Shop, counts: &Counts) {
     let view = shop.view();
-    let mut line = format!(
-        "{:4} s  {ORDERS}: {:<11} {SHIPMENTS}: {:<11}  {} writes, {} reads, {} wrong; shadow reads: {}; {}",
-        at.as_secs(),
-        view.orders.name(),
-        view.shipments.name(),
-        counts.writes.load(Relaxed),
-        counts.reads.load(Relaxed),
-        counts.wrong.load(Relaxed),
-        shop.prices.seen(),
-        shop.addresses.seen(),
-    );
-    if let Some(trouble) = shop.flags.trouble() {
-        line += &format!("  [{trouble}]");
-    }
-    println!("{line}");
+    let target = |name: &str, state: State, shadow: &Shadow| match shadow.seen() {
+        seen if seen.none() => format!("{name}: {}", state.name()),
+        seen => format!("{name}: {} ({seen})", state.name()),
+    };
+    let orders = target(ORDERS, view.orders, &shop.prices);
+    let shipments = target(SHIPMENTS, view.shipments, &shop.addresses);
+    let made = |count: &AtomicU64| count.load(Relaxed);
+    let (writes, reads, wrong) = (made(&counts.writes), made(&counts.reads), made(&counts.wrong));
+    let trouble = shop.flags.trouble().map_or_else(String::new, |trouble| format!("  [{trouble}]"));
+    let seconds = at.as_secs();
+    println!("{seconds:4} s  {orders}  {shipments}  {writes} writes, {reads} reads, {wrong} wrong{trouble}");
 }
 
+/// What shadow reads have shown, of the targets that had any.
 fn report(shop: &Shop) {
     for (target, shadow) in [(ORDERS, &shop.prices), (SHIPMENTS, &shop.addresses)] {
         let seen = shadow.seen();
-        println!("{target}: {seen}\n  legacy: {}\n  new:    {}", seen.legacy, seen.new);
+        if !seen.none() {
+            println!("{target}: {seen}\n  legacy: {}\n  new:    {}", seen.legacy, seen.new);
+        }
     }
 }

@@ -47,6 +47,13 @@ impl Shadow {
     }
 }
 
+impl Compared {
+    /// There were no shadow reads.
+    pub fn none(&self) -> bool {
+        self.equal + self.different + self.failed == 0
+    }
+}
+
 impl Times {
     fn add(&mut self, time: Duration) {
         if self.0.len() == KEPT {
