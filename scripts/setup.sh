@@ -38,18 +38,16 @@ if ! { have cc && have c++ && have make && have perl && have pkg-config; }; then
 fi
 
 scripts/servers/mariadb.sh install
-code=0
-scripts/servers/browser.sh install >/dev/null || code=$?
-case $code in
-0) ;;
-"$CANNOT") say "Without it the tests of the console in a browser are skipped." ;;
-*) exit "$code" ;;
-esac
-
-code=0
-scripts/servers/kafka.sh install || code=$?
-case $code in
-0) ;;
-"$CANNOT") say "Without it the tests of the Kafka bus are skipped." ;;
-*) exit "$code" ;;
-esac
+# optional SCRIPT WHAT: what some tests need and not every machine can have.
+optional() {
+  local code=0
+  "scripts/servers/$1" install >/dev/null || code=$?
+  case $code in
+  0) ;;
+  "$CANNOT") say "Without it the tests of $2 are skipped." ;;
+  *) exit "$code" ;;
+  esac
+}
+optional browser.sh "the console in a browser"
+optional openfeature.sh "OpenFeature's clients"
+optional kafka.sh "the Kafka bus"

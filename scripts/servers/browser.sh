@@ -8,9 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 [ "${1:-}" = install ] || fail "browser.sh install"
 
-have node && have npm || cannot "no Node.js here: the console's tests in a browser need it"
-node=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
-[ "$node" -ge 18 ] || cannot "Node.js $node is too old: the console's tests need version 18 or later"
+node_packages browser-1 18 "the console's tests in a browser" playwright-core@1.65.1 axe-core@4.14.1
 
 browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 if ! browser >/dev/null; then
@@ -18,7 +16,4 @@ if ! browser >/dev/null; then
     cannot "no Chromium here, and it could not be installed"
 fi
 
-packages() { npm install --silent --no-audit --no-fund --prefix "$1" playwright-core@1.65.1 axe-core@4.14.1 >&2; }
-mkdir -p "$CACHE"
-once browser-1 packages || cannot "the npm packages could not be had"
 printf '%s\n%s\n' "$CACHE/browser-1" "$(browser)"

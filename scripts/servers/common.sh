@@ -86,6 +86,21 @@ maven() {
     -DoutputDirectory="$to") >&2 || cannot "Maven could not get $*"
 }
 
+# node_packages NAME VERSION WHAT PACKAGE...: npm packages, made once as $CACHE/NAME, for a Node.js of at least VERSION;
+# WHAT says who needs them.
+node_packages() {
+  local name=$1 wanted=$2 what=$3; shift 3
+  have node && have npm || cannot "no Node.js here: $what need it"
+  local node; node=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
+  [ "$node" -ge "$wanted" ] || cannot "Node.js $node is too old: $what need version $wanted or later"
+  once "$name" npm_install "$@" || cannot "the npm packages could not be had: $*"
+}
+
+# npm_install PACKAGE... FOLDER
+npm_install() {
+  npm install --silent --no-audit --no-fund --prefix "${@: -1}" "${@:1:$#-1}" >&2
+}
+
 # lock FILE: until the calling subshell ends. Without flock (macOS) nobody waits, and `once` may work twice.
 lock() {
   have flock || return 0

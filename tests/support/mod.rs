@@ -114,10 +114,18 @@ pub async fn kill(child: &mut Child) -> Result<()> {
     Ok(())
 }
 
+/// Sends a signal, such as `-STOP`, to a process that runs.
+pub fn signal(child: &Child, signal: &str) -> Result<()> {
+    let id = child.id().context("it has ended")?.to_string();
+    let status = std::process::Command::new("kill").args([signal, &id]).status()?;
+    anyhow::ensure!(status.success(), "kill {signal}: {status}");
+    Ok(())
+}
+
 /// SIGTERM; the exit code.
 pub async fn terminate(child: &mut Child) -> Result<Option<i32>> {
-    if let Some(id) = child.id() {
-        std::process::Command::new("kill").arg("-TERM").arg(id.to_string()).status()?;
+    if child.id().is_some() {
+        signal(child, "-TERM")?;
     }
     let status =
         tokio::time::timeout(Duration::from_secs(30), child.wait()).await.context("it did not end")??;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // each test binary uses its part
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 use testkit::servers::Mariadb;
@@ -44,15 +46,22 @@ pub struct Small<'a> {
 impl<'a> Small<'a> {
     /// Fresh schemas with the application's three users, and the plan in a folder of its own.
     pub async fn new(server: &'a Mariadb, name: &str) -> Result<Self> {
+        let mut small = Self::of(server, name, SCHEMA, PathBuf::new()).await?;
+        small.deployment.plan = small.folder.path().join("plan");
+        for (file, text) in PLAN {
+            small.plan(file, text)?;
+        }
+        Ok(small)
+    }
+
+    /// Another small application, with its own plan.
+    pub async fn of(server: &'a Mariadb, name: &str, schema: &str, plan: PathBuf) -> Result<Self> {
         let schemas = server.schemas(name).await?;
         let folder = tempfile::tempdir().context("make a folder")?;
         // A control schema is made by Crossfade itself.
         server.sql(&format!("DROP DATABASE `{}`", schemas.control)).await?;
-        let small = Self { server, deployment: Deployment::new(schemas, folder.path().join("plan")), folder };
-        small.sql(SCHEMA).await?;
-        for (file, text) in PLAN {
-            small.plan(file, text)?;
-        }
+        let small = Self { server, deployment: Deployment::new(schemas, plan), folder };
+        small.sql(schema).await?;
         Ok(small)
     }
 

@@ -100,6 +100,9 @@ impl Database {
     /// A raw connection for the binlog stream, under the same TLS rules. It answers no request for a local file.
     pub async fn binlog_connection(&self) -> Result<mysql_async::Conn, DbError> {
         const DOING: &str = "open a binlog connection";
+        // mysql_async asks for the process's provider of cryptography. A process may have been built with two, and then
+        // there is none by itself. Whoever has chosen one already keeps it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let url = self.current()?;
         let preferred = url.tls().mode == SslMode::Preferred;
         let connect = async {

@@ -1,10 +1,10 @@
 //! Real servers on loopback, each with a temporary folder and a free port. They end with their handle, and at the latest
 //! with the test's process. The scripts in `scripts/servers` start them.
 
-mod browser;
 mod kafka;
 mod looker;
 mod mariadb;
+mod node;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -12,10 +12,10 @@ use std::process::Output;
 use anyhow::{Context, bail};
 use tempfile::TempDir;
 
-pub use browser::Browser;
 pub use kafka::{Kafka, Logged};
 pub use looker::Looker;
 pub use mariadb::{Mariadb, Schemas, TINY_BINLOGS, empty_schema};
+pub use node::{Browser, OpenFeature};
 
 /// The scripts' way to say that this machine has not got what the server needs.
 const CANNOT: i32 = 77;
