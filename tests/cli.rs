@@ -10,6 +10,8 @@ mod console;
 mod flags;
 #[path = "cli/life.rs"]
 mod life;
+#[path = "cli/modes.rs"]
+mod modes;
 #[path = "support/schema.rs"]
 mod schema;
 #[path = "cli/settings.rs"]

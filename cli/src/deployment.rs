@@ -5,7 +5,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use bus::in_process::Limits;
 use bus::{Bus, InProcess, Topics};
-use mysql::control::{applied, lane, pass, redrive};
+use mysql::control::lane::{self, Mode};
+use mysql::control::{applied, pass, redrive};
 use mysql::{Database, Session};
 use plan::catalog::Catalog;
 use plan::checked::Checked;
@@ -271,7 +272,7 @@ async fn add_lanes(session: &mut Session, context: &Context) -> anyhow::Result<(
     for (target, topic) in target_topics(context) {
         let there = lane::of_target(session, db, &target).await?;
         if there.is_empty() {
-            lane::add(session, db, &target, &topic, context.lanes).await?;
+            lane::add(session, db, &target, &topic, context.lanes, Mode::Write).await?;
         } else if there.len() as u32 != context.lanes {
             bail!(
                 "`{target}` has {0} lanes, the setting `lanes` is {1}: set it back to {0}, or begin anew with {1} lanes: `crossfade recover --lanes {1}`",

@@ -6,6 +6,7 @@ mod exceptions;
 mod flags;
 mod health;
 mod hold;
+mod mode;
 mod numbers;
 mod output;
 mod plan_command;
@@ -104,6 +105,9 @@ enum Command {
     /// How far the application has moved to each target
     #[command(subcommand)]
     Flags(flags::Verb),
+    /// What the writer does with a target's rows: write, compare, or nothing
+    #[command(subcommand)]
+    Mode(mode::Verb),
     /// What could not be computed
     #[command(subcommand)]
     Exceptions(exceptions::Verb),
@@ -213,6 +217,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Status { watch } => status::run(&db, &settings.source, watch, format).await,
         Command::Health => health::run(&settings).await,
         Command::Flags(verb) => flags::run(&settings, verb, format).await,
+        Command::Mode(verb) => mode::run(&settings, verb, format).await,
         Command::Exceptions(verb) => exceptions::run(&db, verb, format).await,
         Command::Completions { .. } => Ok(Exit::Yes),
     }
@@ -223,7 +228,11 @@ impl Command {
     fn needs_control(&self) -> bool {
         match self {
             Command::Backfill { .. } | Command::Pause | Command::Resume | Command::Wait { .. } => true,
-            Command::Status { .. } | Command::Exceptions(_) | Command::Recover | Command::Flags(_) => true,
+            Command::Status { .. }
+            | Command::Exceptions(_)
+            | Command::Recover
+            | Command::Flags(_)
+            | Command::Mode(_) => true,
             Command::Verify(options) => options.is_pass(),
             _ => false,
         }

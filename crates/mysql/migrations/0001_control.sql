@@ -37,9 +37,20 @@ CREATE TABLE IF NOT EXISTS lane (
   lane         INT UNSIGNED NOT NULL,
   topic        VARCHAR(249) NOT NULL,
   next_offset  BIGINT UNSIGNED NOT NULL DEFAULT 0,
-  mode         ENUM('write','compare') NOT NULL DEFAULT 'write',
+  mode         ENUM('write','compare','off') NOT NULL DEFAULT 'write',
   walker       CHAR(36) CHARACTER SET ascii NULL,   -- whose chunks may write the target
   PRIMARY KEY (target, lane)
+);
+
+-- What dual write came to, in mode `compare`: rows by target, hour and lane.
+CREATE TABLE IF NOT EXISTS dual_write (
+  target     VARCHAR(64) NOT NULL,
+  hour       DATETIME NOT NULL,
+  lane       INT UNSIGNED NOT NULL,           -- so that lanes do not wait for each other
+  equal      BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  filled     BIGINT UNSIGNED NOT NULL DEFAULT 0,   -- was missing
+  different  BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  PRIMARY KEY (target, hour, lane)
 );
 
 -- A report (the value is NULL and we say why) or a parked scope (its rows stay as they are).

@@ -231,6 +231,7 @@ impl List<'_> {
             }
             Role::Writer => {
                 on("lane", MOVE);
+                on("dual_write", KEEP);
                 on("exceptions", KEEP);
                 on("redrive", ALL);
                 on("pass", KEEP);

@@ -163,8 +163,8 @@ async fn parked(
         .collect())
 }
 
-/// Writes findings down and sends their scopes through the pipeline again.
-pub async fn repair(
+/// Writes findings down. One that is open already stays as it was first seen.
+pub async fn record(
     session: &mut Session,
     db: &Database,
     sql: &TargetSql<'_>,
@@ -185,7 +185,7 @@ pub async fn repair(
                     _ => "different",
                 };
                 format!(
-                    "({}, {}, '{kind}', 'confirmed', {}, {}, NOW(6))",
+                    "SELECT {} AS target, {} AS scope_key, '{kind}' AS kind, 'confirmed' AS state, {} AS wanted, {} AS present, NOW(6) AS seen_at",
                     quote::text(target),
                     quote::text(&key),
                     digest(&d.pair.wanted),
@@ -195,13 +195,24 @@ pub async fn repair(
             .collect();
         session
             .execute(&format!(
-                "INSERT INTO {} (target, scope_key, kind, state, wanted, present, seen_at) VALUES {}",
-                db.control_table("finding"),
-                rows.join(", ")
+                "INSERT INTO {table} (target, scope_key, kind, state, wanted, present, seen_at) SELECT n.* FROM ({}) AS n WHERE NOT EXISTS (SELECT 1 FROM {table} AS o WHERE o.target = n.target AND o.scope_key = n.scope_key AND o.kind <> '{}' AND o.closed_at IS NULL)",
+                rows.join(" UNION ALL "),
+                finding::DIRECT_WRITE,
+                table = db.control_table("finding"),
             ))
             .await?;
     }
-    redrive::ask(session, db, target, findings.iter().map(|d| &d.scope), "repair", 0).await
+    Ok(())
+}
+
+/// Sends scopes through the pipeline again.
+pub async fn repair(
+    session: &mut Session,
+    db: &Database,
+    sql: &TargetSql<'_>,
+    findings: &[Difference],
+) -> Result<(), mysql::DbError> {
+    redrive::ask(session, db, &sql.target.table, findings.iter().map(|d| &d.scope), "repair", 0).await
 }
 
 /// Closes the open findings of a target whose scopes are equal again; `left` are those that are not. Direct

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use mysql::control::dual_write::Counts;
+
 use crate::identity::MapEvidence;
 use crate::verdict::{Answer, Deferred, TargetVerdict};
 
@@ -83,6 +85,7 @@ pub fn of(targets: &[TargetVerdict], maps: &[MapEvidence], deferred: &[Deferred]
         ),
     ];
     all.push(rerun(targets));
+    all.push(dual_writes(targets));
     all.push(mappings(maps));
     all.push(high_risk(targets, deferred));
     all
@@ -99,6 +102,35 @@ fn rerun(targets: &[TargetVerdict]) -> Criterion {
         format!("{runs} of {} targets were run again, {changed} rows changed by it", targets.len()),
         OPERATOR,
         "`crossfade backfill --again`, best while little is written",
+    )
+}
+
+fn dual_writes(targets: &[TargetVerdict]) -> Criterion {
+    let mut sum = Counts::default();
+    let (mut compared, mut hours) = (0, None::<u64>);
+    for dual in targets.iter().filter_map(|t| t.evidence.dual_write.as_ref()) {
+        compared += 1;
+        hours = Some(hours.map_or(dual.hours, |h| h.min(dual.hours)));
+        sum.add(&dual.counts);
+    }
+    let answer = match (sum.different + sum.filled, compared == targets.len() && compared > 0) {
+        (1.., _) => Answer::NotReady,
+        (0, true) => Answer::Ready,
+        (0, false) => Answer::Unknown,
+    };
+    criterion(
+        "identical dual writes",
+        answer,
+        format!(
+            "{compared} of {} targets were compared (each in {} hours or more of the period): {} rows equal, {} missing, {} different",
+            targets.len(),
+            hours.unwrap_or_default(),
+            sum.equal,
+            sum.filled,
+            sum.different
+        ),
+        APPLICATION,
+        "write both sides in one transaction, with the flag at dual_write and `crossfade mode set … compare`",
     )
 }
 
@@ -134,7 +166,7 @@ fn high_risk(targets: &[TargetVerdict], deferred: &[Deferred]) -> Criterion {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::{TargetEvidence, of_target};
+    use crate::verdict::{DualWrite, TargetEvidence, of_target};
 
     fn good() -> TargetEvidence {
         TargetEvidence {
@@ -145,6 +177,7 @@ mod tests {
             wanted_rows: 3,
             present_rows: 3,
             rerun_changed: Some(0),
+            dual_write: Some(DualWrite { counts: Counts { equal: 4, ..Counts::default() }, hours: 2 }),
             ..TargetEvidence::default()
         }
     }
@@ -170,6 +203,13 @@ mod tests {
         );
         assert_eq!(against(TargetEvidence { rerun_changed: None, ..good() }), ["zero-change re-run"]);
         assert_eq!(against(TargetEvidence { rerun_changed: Some(2), ..good() }), ["zero-change re-run"]);
+        assert_eq!(against(TargetEvidence { dual_write: None, ..good() }), ["identical dual writes"]);
+        for counts in
+            [Counts { filled: 1, ..Counts::default() }, Counts { different: 1, ..Counts::default() }]
+        {
+            let dual_write = Some(DualWrite { counts, hours: 1 });
+            assert_eq!(against(TargetEvidence { dual_write, ..good() }), ["identical dual writes"]);
+        }
     }
 
     #[test]

@@ -4,13 +4,13 @@
 use mysql::control::audit::{self, AsRace, Decision};
 use mysql::control::flag::{self, Stored};
 use mysql::{Database, DbError, Session};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use service::StepDown;
 
 use crate::answer::Verdicts;
 use crate::verdict::Answer;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// The application reads and writes the legacy side only.

@@ -10,6 +10,7 @@ pub mod error;
 pub mod fence;
 pub mod flags;
 pub mod identity;
+pub mod modes;
 pub mod pass;
 pub mod status;
 pub mod verdict;

@@ -3,10 +3,14 @@
 //! It needs the database only: the fence's proof is read from the control schema. So `crossfade verify --once` runs
 //! anywhere, beside the service.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use change::Key;
+use mysql::control::dual_write::{self, Counts};
 use mysql::control::finding;
+use mysql::control::flag::{self, Stored};
+use mysql::control::lane::{self, Mode};
 use mysql::control::pass::Kind;
 use mysql::{Database, DbError, Session};
 use plan::checked::{Checked, RouteBy, Target};
@@ -16,8 +20,9 @@ use plan::sql::{Range, Scopes, TargetSql};
 use crate::compare::{self, Difference};
 use crate::confirm::{self, Confirmed};
 use crate::error::VerifierError;
+use crate::flags::State;
 use crate::identity;
-use crate::verdict::{self, Deferred, TargetEvidence, Verdict};
+use crate::verdict::{self, Deferred, DualWrite, TargetEvidence, Verdict};
 
 /// Scopes in one comparison.
 const SIZE: u64 = 2000;
@@ -25,6 +30,8 @@ const SIZE: u64 = 2000;
 const REPAIRS: usize = 20_000;
 /// How long scopes that are on their way back are waited for.
 const RETURNS: Duration = Duration::from_secs(5);
+/// The representative period of dual writes.
+const PERIOD: Duration = Duration::from_secs(24 * 3600);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Pass<'a> {
@@ -53,9 +60,10 @@ impl Pass<'_> {
         // The reader has written down every direct write that was committed before this.
         confirm::settle(session, self.db, self.source, PATIENCE).await?;
         let known = finding::last(session, self.db).await.map_err(VerifierError::Control)?;
+        let world = World::read(session, self.db).await.map_err(VerifierError::Control)?;
         let mut seen = Vec::new();
         for target in self.targets() {
-            seen.push(self.target(session, target).await?);
+            seen.push(self.target(session, target, world.of(target)).await?);
         }
         let position = confirm::settle(session, self.db, self.source, PATIENCE).await?;
         for evidence in &mut seen {
@@ -79,14 +87,15 @@ impl Pass<'_> {
         Ok(all)
     }
 
-    async fn target(&self, session: &mut Session, target: &Target) -> Result<TargetEvidence, VerifierError> {
+    /// `evidence`: what is known of it beforehand.
+    async fn target(
+        &self,
+        session: &mut Session,
+        target: &Target,
+        mut evidence: TargetEvidence,
+    ) -> Result<TargetEvidence, VerifierError> {
         let failed = |source| VerifierError::Compare { target: target.table.clone(), source };
         let sql = TargetSql::new(self.plan, target, self.db.control());
-        let mut evidence = TargetEvidence {
-            target: target.table.clone(),
-            risk: format!("{:?}", target.risk).to_lowercase(),
-            ..TargetEvidence::default()
-        };
         let candidates = self.compare(session, &sql, &mut evidence).await.map_err(failed)?;
         let confirmed = confirm::confirm(session, self.db, self.source, &sql, candidates).await?;
         evidence.found = confirmed.differences.len() as u64;
@@ -101,7 +110,7 @@ impl Pass<'_> {
             return Ok(evidence);
         }
         let Confirmed { differences: left, unstable } =
-            self.repair(session, &sql, confirmed.differences).await?;
+            self.repair(session, &sql, &evidence, confirmed.differences).await?;
         evidence.confirmed = left.len() as u64;
         evidence.unstable += unstable.len() as u64;
         confirm::close_findings(session, self.db, &target.table, &left).await.map_err(failed)?;
@@ -155,12 +164,18 @@ impl Pass<'_> {
         &self,
         session: &mut Session,
         sql: &TargetSql<'_>,
+        evidence: &TargetEvidence,
         found: Vec<Difference>,
     ) -> Result<Confirmed, VerifierError> {
-        if found.is_empty() || !self.repair || found.len() > REPAIRS {
-            return Ok(Confirmed { differences: found, unstable: Vec::new() });
+        if found.is_empty() {
+            return Ok(Confirmed::default());
         }
         let failed = |source| VerifierError::Compare { target: sql.target.table.clone(), source };
+        confirm::record(session, self.db, sql, &found).await.map_err(failed)?;
+        // A mark changes nothing where the writer does not write.
+        if !self.repair || found.len() > REPAIRS || evidence.mode != Some(Mode::Write) {
+            return Ok(Confirmed { differences: found, unstable: Vec::new() });
+        }
         let by_us = sql.target.routes.iter().filter(|r| matches!(r.by, RouteBy::ByVerifier));
         let by_us: Vec<&str> = by_us.map(|r| r.from.as_str()).collect();
         tracing::warn!(
@@ -232,6 +247,36 @@ impl Pass<'_> {
             finding::close_direct_writes(session, self.db, &target.evidence.target, known).await?;
         }
         session.commit().await
+    }
+}
+
+/// What stands in the control schema about the targets beforehand.
+struct World {
+    modes: BTreeMap<String, Mode>,
+    flags: BTreeMap<String, Stored>,
+    dual_writes: BTreeMap<String, (Counts, u64)>,
+}
+
+impl World {
+    async fn read(session: &mut Session, db: &Database) -> Result<Self, DbError> {
+        Ok(Self {
+            modes: lane::modes(session, db).await?,
+            flags: flag::all(session, db).await?,
+            dual_writes: dual_write::sums(session, db, PERIOD).await?,
+        })
+    }
+
+    fn of(&self, target: &Target) -> TargetEvidence {
+        let name = &target.table;
+        let dual = self.dual_writes.get(name);
+        TargetEvidence {
+            target: name.clone(),
+            risk: format!("{:?}", target.risk).to_lowercase(),
+            mode: self.modes.get(name).copied(),
+            flag: Some(self.flags.get(name).map_or(State::Legacy, |s| State::stored(&s.state))),
+            dual_write: dual.map(|(counts, hours)| DualWrite { counts: *counts, hours: *hours }),
+            ..TargetEvidence::default()
+        }
     }
 }
 

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use mysql::control::dual_write::Counts;
+use mysql::control::lane::Mode;
+
 use crate::criteria::{self, Criterion};
+use crate::flags::State;
 use crate::identity::MapEvidence;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,9 +65,27 @@ pub struct TargetEvidence {
     pub direct_writes: u64,
     /// The pass covered every scope.
     pub complete: bool,
+    /// What the writer does with its rows.
+    #[serde(default)]
+    pub mode: Option<Mode>,
+    /// How far the application has moved to it.
+    #[serde(default)]
+    pub flag: Option<State>,
+    /// What the writer found in mode `compare` over the representative period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dual_write: Option<DualWrite>,
     /// Rows that the last repeated backfill changed; none: it was never repeated.
     #[serde(default)]
     pub rerun_changed: Option<u64>,
+}
+
+/// Rows that the application wrote on both sides, as the writer found them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DualWrite {
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Hours of the period in which anything was compared.
+    pub hours: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -123,6 +145,21 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
             "the pass did not cover every scope".into(),
             "`crossfade verify --once`",
         ));
+    }
+    match (e.mode, e.flag) {
+        (Some(Mode::Off), _) => reasons.push(reason(
+            "mode",
+            Unknown,
+            "its lanes are off: what legacy says is not written".into(),
+            "after cutover that is as it must be; to come back: `crossfade mode set … write`",
+        )),
+        (Some(Mode::Compare), Some(State::Legacy)) => reasons.push(reason(
+            "mode",
+            NotReady,
+            "the writer only compares, and the application does not write it".into(),
+            "`crossfade mode set … write`",
+        )),
+        _ => {}
     }
     if e.confirmed > 0 {
         let detail = format!("{} scopes differ and stay different", e.confirmed);
@@ -227,6 +264,11 @@ mod tests {
             (TargetEvidence { unstable: 1, ..good() }, Answer::Unknown),
             (TargetEvidence { direct_writes: 1, ..good() }, Answer::Unknown),
             (TargetEvidence { parked: 1, ..good() }, Answer::NotReady),
+            (TargetEvidence { mode: Some(Mode::Off), ..good() }, Answer::Unknown),
+            (
+                TargetEvidence { mode: Some(Mode::Compare), flag: Some(State::Legacy), ..good() },
+                Answer::NotReady,
+            ),
             (TargetEvidence { parked: 1, unstable: 1, ..good() }, Answer::NotReady),
             (TargetEvidence { present_rows: 2, ..good() }, Answer::Unknown),
         ] {

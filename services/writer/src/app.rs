@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::WriterError;
-use crate::lane::{LaneWorker, Load, Shared, next_offset};
+use crate::lane::{self, LaneWorker, Load, Shared};
 use crate::metrics::Metrics;
 use crate::sessions::Sessions;
 use crate::{passes, throttle};
@@ -32,10 +32,8 @@ struct LaneStart {
 impl Start for LaneStart {
     async fn next_offset(&self, topic: &str, partition: u32) -> Result<Option<u64>, BusError> {
         let target = target_of(&self.context, topic)?;
-        next_offset(&self.context, &target, partition, topic).await.map(Some).map_err(|e| BusError::Broker {
-            doing: "ask the lane for its offset",
-            reason: e.to_string(),
-            transient: false,
+        lane::find(&self.context, &target, partition, topic).await.map(|l| Some(l.next_offset)).map_err(|e| {
+            BusError::Broker { doing: "ask the lane for its offset", reason: e.to_string(), transient: false }
         })
     }
 }
@@ -113,19 +111,12 @@ async fn consume(
             Event::Assigned(partitions) => {
                 for (topic, lane) in partitions {
                     let target = target_of(context, &topic).map_err(WriterError::Consume)?;
-                    let next = stop.run_until_cancelled(next_offset(context, &target, lane, &topic)).await;
-                    let Some(next) = next.transpose()? else { return Ok(()) };
+                    let found = lane::find(context, &target, lane, &topic);
+                    let found = stop.run_until_cancelled(found).await;
+                    let Some(found) = found.transpose()? else { return Ok(()) };
                     let (sender, loads) = mpsc::unbounded_channel();
                     let token = stop.child_token();
-                    let worker = LaneWorker::new(
-                        shared.clone(),
-                        target,
-                        lane,
-                        topic.clone(),
-                        next,
-                        loads,
-                        token.clone(),
-                    );
+                    let worker = LaneWorker::new(shared.clone(), found, loads, token.clone());
                     tasks.spawn(worker.run());
                     lanes.insert((topic, lane), (sender, token));
                 }

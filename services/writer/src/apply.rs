@@ -29,6 +29,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use change::Key;
+use mysql::control::dual_write::Counts;
 use mysql::control::exceptions::{self, Exception, Kind, Missing, Open};
 use mysql::control::redrive;
 use mysql::{Class, Database, DbError, Session};
@@ -36,6 +37,15 @@ use plan::checked::TargetKind;
 use plan::sql::{Flag, PlainCopy, Scopes, TargetSql};
 
 use crate::problems::{self, Flagged, Problems};
+
+/// What is done about rows that are not what the plan says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum With {
+    /// They are made so.
+    Write,
+    /// They are counted; only what is missing is written.
+    Compare,
+}
 
 /// How a batch of scopes ended.
 pub enum Attempt {
@@ -53,6 +63,7 @@ pub struct Outcome {
     pub parked: u64,
     pub reported: u64,
     pub closed: u64,
+    pub compared: Counts,
     /// From the lanes' locks to the end of the commit: the time for which rows may have been locked.
     pub held: Duration,
 }
@@ -64,6 +75,7 @@ impl Outcome {
         self.parked += other.parked;
         self.reported += other.reported;
         self.closed += other.closed;
+        self.compared.add(&other.compared);
         self.held += other.held;
     }
 }
@@ -74,8 +86,11 @@ pub async fn apply(
     db: &Database,
     sql: &TargetSql<'_>,
     scopes: Scopes<'_>,
+    with: With,
 ) -> Result<Attempt, DbError> {
-    if let Some(copy) = sql.plain_copy(scopes) {
+    if with == With::Write
+        && let Some(copy) = sql.plain_copy(scopes)
+    {
         return plain(session, db, sql, scopes, &copy).await.map(Attempt::Done);
     }
     let (staging, texts) = (sql.staging(), sql.apply());
@@ -112,7 +127,13 @@ pub async fn apply(
     if !aside.is_empty() {
         session.execute(&staging.forget(Scopes::Keys(&aside))).await?;
     }
-    let changed = write(session, sql, scopes, &aside).await?;
+    let (changed, compared) = match with {
+        With::Write => (write(session, sql, scopes, &aside).await?, Counts::default()),
+        With::Compare => {
+            let compared = compare(session, sql, scopes, &aside).await?;
+            (compared.filled, compared)
+        }
+    };
 
     for scope in &busy {
         found.park(scope.clone(), problems::BUSY, None);
@@ -125,6 +146,7 @@ pub async fn apply(
         parked: aside.len() as u64,
         reported,
         closed,
+        compared,
         held: Duration::ZERO,
     }))
 }
@@ -208,27 +230,58 @@ async fn write(
 ) -> Result<u64, DbError> {
     let texts = sql.apply();
     let mut changed = 0;
-    if let Some(extras) = texts.extras(scopes) {
-        let width = sql.target.scope.len();
-        let folds = sql.target.folds();
-        let aside: HashSet<Vec<u8>> = aside.iter().map(|k| exceptions::identity(&folds, k)).collect();
-        let mut doomed = Vec::new();
-        for row in session.rows(&extras).await? {
-            let scope = scope_of(&row, sql)?;
-            if aside.contains(&exceptions::identity(&folds, &scope)) {
-                continue;
-            }
-            let key = sql.target.primary_key.iter().enumerate().map(|(i, c)| row.cell(width + i, c));
-            doomed.push(Key(key.collect::<Result<_, _>>()?));
-        }
-        for some in doomed.chunks(500) {
-            changed += session.execute(&texts.delete(some)).await?;
-        }
+    for some in extras(session, sql, scopes, aside).await?.chunks(500) {
+        changed += session.execute(&texts.delete(some)).await?;
     }
     for statement in [texts.update(), texts.insert()].into_iter().flatten() {
         changed += session.execute(&statement).await?;
     }
     Ok(changed)
+}
+
+/// Counts rows instead of writing them; fills in what is missing.
+async fn compare(
+    session: &mut Session,
+    sql: &TargetSql<'_>,
+    scopes: Scopes<'_>,
+    aside: &[Key],
+) -> Result<Counts, DbError> {
+    let texts = sql.apply();
+    let mut counts = Counts::default();
+    if let Some(row) = session.row(&texts.compare()).await? {
+        let number = |i: usize| Ok::<u64, DbError>(row.u64(i)?.unwrap_or_default());
+        counts = Counts { equal: number(0)?, filled: number(1)?, different: number(2)? };
+    }
+    counts.different += extras(session, sql, scopes, aside).await?.len() as u64;
+    if let Some(fill) = texts.fill() {
+        session.execute(&fill).await?;
+    }
+    if let Some(insert) = texts.insert() {
+        counts.filled += session.execute(&insert).await?;
+    }
+    Ok(counts)
+}
+
+/// Primary keys of rows that the plan does not want in these scopes; not of scopes that were set aside.
+async fn extras(
+    session: &mut Session,
+    sql: &TargetSql<'_>,
+    scopes: Scopes<'_>,
+    aside: &[Key],
+) -> Result<Vec<Key>, DbError> {
+    let Some(query) = sql.apply().extras(scopes) else { return Ok(Vec::new()) };
+    let (width, folds) = (sql.target.scope.len(), sql.target.folds());
+    let aside: HashSet<Vec<u8>> = aside.iter().map(|k| exceptions::identity(&folds, k)).collect();
+    let mut doomed = Vec::new();
+    for row in session.rows(&query).await? {
+        let scope = scope_of(&row, sql)?;
+        if aside.contains(&exceptions::identity(&folds, &scope)) {
+            continue;
+        }
+        let key = sql.target.primary_key.iter().enumerate().map(|(i, c)| row.cell(width + i, c));
+        doomed.push(Key(key.collect::<Result<_, _>>()?));
+    }
+    Ok(doomed)
 }
 
 fn scope_of(row: &mysql::Row, sql: &TargetSql<'_>) -> Result<Key, DbError> {

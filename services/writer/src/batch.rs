@@ -3,21 +3,22 @@
 use std::time::{Duration, Instant};
 
 use change::Key;
-use mysql::control::{exceptions, lane};
+use mysql::control::lane::{self, Lane, Mode};
+use mysql::control::{dual_write, exceptions};
 use mysql::{Class, DbError};
 use plan::quote;
 use plan::sql::{Scopes, TargetSql};
 use service::Context;
 
-use crate::apply::{self, Attempt, Outcome};
+use crate::apply::{self, Attempt, Outcome, With};
 use crate::problems;
 use crate::sessions::{LOCK_WAIT, Worker, wait_for_locks};
 use crate::walk::Walk;
 
 /// How the lane is taken, and what moves with it.
 pub enum Claim<'a> {
-    /// A lane's records up to `new`.
-    Lane { lane: u32, topic: &'a str, old: u64, new: u64 },
+    /// A lane's records from where it stands up to `new`.
+    Lane { at: &'a Lane, new: u64 },
     /// A range of a walk, by its number: all lanes, shared.
     Chunk { walk: &'a Walk, number: u64 },
 }
@@ -110,9 +111,24 @@ async fn attempt(
         session.execute(&sql.staging().clear()).await?;
     }
     session.begin().await?;
-    if !take(context, session, sql, claim, true).await? {
+    let Some(mode) = take(context, session, sql, claim, true).await? else {
         return Ok(Tried::Fenced);
-    }
+    };
+    let with = match (mode, claim) {
+        (Mode::Write, _) => With::Write,
+        (Mode::Compare, _) => {
+            if sql.is_plain_copy() {
+                session.execute(&sql.staging().empty()).await?;
+            }
+            With::Compare
+        }
+        // A pass would be called done: it waits.
+        (Mode::Off, Claim::Chunk { .. }) => return Ok(Tried::Fenced),
+        (Mode::Off, Claim::Lane { .. }) => {
+            session.commit().await?;
+            return Ok(Tried::Applied(Outcome::default()));
+        }
+    };
     let began = Instant::now();
     let applied = if careful {
         let keys = match scopes {
@@ -121,17 +137,20 @@ async fn attempt(
         };
         // The first try has waited: what is still held is found without waiting for it once more in every half.
         wait_for_locks(session, 0).await?;
-        let applied = carefully(context, session, sql, keys).await;
+        let applied = carefully(context, session, sql, keys, with).await;
         wait_for_locks(session, LOCK_WAIT).await?;
         applied
     } else {
-        apply::apply(session, db, sql, scopes).await
+        apply::apply(session, db, sql, scopes, with).await
     };
     match applied.map_err(|error| Failed { error, applying: true })? {
         Attempt::ReportFirst(reports) => Ok(Tried::Report(reports)),
         Attempt::Done(mut outcome) => {
             match claim {
-                Claim::Lane { .. } => session.commit().await?,
+                Claim::Lane { at, .. } => {
+                    dual_write::add(session, db, &at.target, at.lane, &outcome.compared).await?;
+                    session.commit().await?;
+                }
                 Claim::Chunk { walk, number } => {
                     if !walk.settle(session, db, *number, &outcome).await? {
                         return Ok(Tried::Fenced);
@@ -144,21 +163,21 @@ async fn attempt(
     }
 }
 
-/// Takes the claim's lanes; `advance` also moves the offset. A pass moves at the end of its chunk: [`Walk::settle`].
+/// Takes the claim's lanes and gives their mode; `advance` also moves the offset. `None`: fenced. A pass moves at the end of its chunk: [`Walk::settle`].
 async fn take(
     context: &Context,
     session: &mut mysql::Session,
     sql: &TargetSql<'_>,
     claim: &Claim<'_>,
     advance: bool,
-) -> Result<bool, DbError> {
-    let (db, target) = (&context.database, sql.target.table.as_str());
+) -> Result<Option<Mode>, DbError> {
+    let db = &context.database;
     match claim {
-        Claim::Lane { lane, topic, old, new } => {
-            let new = if advance { *new } else { *old };
-            lane::advance(session, db, target, *lane, topic, *old, new).await
+        Claim::Lane { at, new } => {
+            let new = if advance { *new } else { at.next_offset };
+            Ok(lane::advance(session, db, at, new).await?.then_some(at.mode))
         }
-        Claim::Chunk { walk, .. } => lane::share(session, db, target, walk.walker()).await,
+        Claim::Chunk { walk, .. } => lane::share(session, db, &sql.target.table, walk.walker()).await,
     }
 }
 
@@ -172,7 +191,7 @@ async fn commit_reports(
 ) -> Result<bool, DbError> {
     let (db, session) = (&context.database, &mut worker.session);
     session.begin().await?;
-    if !take(context, session, sql, claim, false).await? {
+    if take(context, session, sql, claim, false).await?.is_none() {
         session.rollback().await?;
         return Ok(false);
     }
@@ -192,6 +211,7 @@ async fn carefully(
     session: &mut mysql::Session,
     sql: &TargetSql<'_>,
     keys: Vec<Key>,
+    with: With,
 ) -> Result<Attempt, DbError> {
     let mut outcome = Outcome::default();
     let mut unheard = Vec::new();
@@ -199,7 +219,7 @@ async fn carefully(
     while let Some(piece) = pieces.pop() {
         session.execute("SAVEPOINT piece").await?;
         session.execute(&sql.staging().empty()).await?;
-        match apply::apply(session, &context.database, sql, Scopes::Keys(&piece)).await {
+        match apply::apply(session, &context.database, sql, Scopes::Keys(&piece), with).await {
             Ok(Attempt::Done(done)) => outcome.add(&done),
             Ok(Attempt::ReportFirst(reports)) => {
                 session.execute("ROLLBACK TO SAVEPOINT piece").await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
 use change::{Fold, Key};
-use mysql::control::lane;
+use mysql::control::lane::{self, Lane};
 use mysql::{Class, DbError};
 use plan::checked::TargetKind;
 use plan::sql::{Scopes, TargetSql};
@@ -45,10 +45,8 @@ const LATE: u32 = 10;
 
 pub struct LaneWorker {
     pub shared: Arc<Shared>,
-    pub target: String,
-    pub lane: u32,
-    pub topic: String,
-    pub next_offset: u64,
+    /// Where the lane stands.
+    pub at: Lane,
     pub loads: mpsc::UnboundedReceiver<Load>,
     pub stop: CancellationToken,
     /// How many scopes a batch takes at most; adapts.
@@ -67,15 +65,12 @@ struct Pending {
 impl LaneWorker {
     pub fn new(
         shared: Arc<Shared>,
-        target: String,
-        lane: u32,
-        topic: String,
-        next_offset: u64,
+        at: Lane,
         loads: mpsc::UnboundedReceiver<Load>,
         stop: CancellationToken,
     ) -> Self {
-        let schedule = shared.context.plan.target(&target).and_then(Schedule::of);
-        Self { shared, target, lane, topic, next_offset, loads, stop, size: START, schedule }
+        let schedule = shared.context.plan.target(&at.target).and_then(Schedule::of);
+        Self { shared, at, loads, stop, size: START, schedule }
     }
 
     /// Runs until the partition is taken away or the service stops.
@@ -122,7 +117,7 @@ impl LaneWorker {
             pending.permits.clear();
             let waiting: usize = pending.records.iter().map(|(_, scopes)| scopes.len()).sum();
             if waiting >= MOST_WAITING {
-                tracing::warn!(target = %self.target, lane = self.lane, waiting, "the batch opens early: too many marks wait");
+                tracing::warn!(target = %self.at.target, lane = self.at.lane, waiting, "the batch opens early: too many marks wait");
                 return Ok(true);
             }
             tokio::select! {
@@ -139,8 +134,8 @@ impl LaneWorker {
     fn accept(&self, load: Load, pending: &mut Pending) -> Result<(), WriterError> {
         for (offset, payload) in load.records {
             let batch = proto::decode_marks(&payload).map_err(|source| WriterError::Record {
-                topic: self.topic.clone(),
-                lane: self.lane,
+                topic: self.at.topic.clone(),
+                lane: self.at.lane,
                 offset,
                 source,
             })?;
@@ -152,20 +147,21 @@ impl LaneWorker {
 
     /// One batch: as many whole records as fit, duplicates collapsed.
     async fn apply(&mut self, pending: &mut Pending) -> Result<(), WriterError> {
-        while pending.records.front().is_some_and(|(offset, _)| *offset < self.next_offset) {
+        while pending.records.front().is_some_and(|(offset, _)| *offset < self.at.next_offset) {
             pending.records.pop_front(); // applied before a restart
         }
         let Some((first, _)) = pending.records.front() else { return Ok(()) };
-        if *first > self.next_offset {
-            let (topic, lane) = (self.topic.clone(), self.lane);
-            return Err(WriterError::Gap { topic, lane, wanted: self.next_offset, found: *first });
+        if *first > self.at.next_offset {
+            let (topic, lane) = (self.at.topic.clone(), self.at.lane);
+            return Err(WriterError::Gap { topic, lane, wanted: self.at.next_offset, found: *first });
         }
         let plan = self.shared.context.plan.clone();
-        let target = plan.target(&self.target).expect("lanes are made of the plan's targets");
+        let target = plan.target(&self.at.target).expect("lanes are made of the plan's targets");
         let Collected { keys, new, taken } = collect(&pending.records, &target.folds(), self.size);
         let full = taken < pending.records.len();
         let sql = TargetSql::new(&plan, target, self.shared.context.database.control());
-        let claim = Claim::Lane { lane: self.lane, topic: &self.topic, old: self.next_offset, new };
+        let at = self.at.clone();
+        let claim = Claim::Lane { at: &at, new };
         let mut backoff = ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(Duration::from_millis(50))
@@ -177,21 +173,21 @@ impl LaneWorker {
                 Ok(applied) => break applied,
                 Err(e) if e.is_transient() => {
                     self.shared.metrics.retries.fetch_add(1, Relaxed);
-                    tracing::warn!(target = %self.target, lane = self.lane, error = %e, "the batch is tried again");
+                    tracing::warn!(target = %self.at.target, lane = self.at.lane, error = %e, "the batch is tried again");
                     let pause = backoff.next().unwrap_or(Duration::from_secs(5));
                     tokio::select! {
                         () = self.stop.cancelled() => return Ok(()),
                         () = tokio::time::sleep(pause) => {}
                     }
                 }
-                Err(source) => return Err(WriterError::Apply { target: self.target.clone(), source }),
+                Err(source) => return Err(WriterError::Apply { target: self.at.target.clone(), source }),
             }
         };
         match applied {
             Applied::Done(outcome) => {
                 self.done(keys.len(), full, target.kind, &outcome);
                 pending.records.drain(..taken);
-                self.next_offset = new;
+                self.at.next_offset = new;
             }
             Applied::Fenced => self.resume().await?,
         }
@@ -220,27 +216,28 @@ impl LaneWorker {
         } else if took < budget / 2 && full {
             self.size = (self.size * 3 / 2).min(MOST);
         }
-        tracing::trace!(target = %self.target, lane = self.lane, scopes, changed = outcome.changed, ?took, "applied");
+        tracing::trace!(target = %self.at.target, lane = self.at.lane, scopes, changed = outcome.changed, ?took, "applied");
     }
 
     /// Somebody else has moved the lane: go on from where it stands, unless it is of another incarnation.
     async fn resume(&mut self) -> Result<(), WriterError> {
-        self.shared.metrics.fenced.fetch_add(1, Relaxed);
-        let next = next_offset(&self.shared.context, &self.target, self.lane, &self.topic);
-        let Some(next) = self.stop.run_until_cancelled(next).await else { return Ok(()) };
-        self.next_offset = next?;
-        tracing::warn!(target = %self.target, lane = self.lane, self.next_offset, "fenced: another writer moved the lane");
+        let found = find(&self.shared.context, &self.at.target, self.at.lane, &self.at.topic);
+        let Some(found) = self.stop.run_until_cancelled(found).await else { return Ok(()) };
+        let before = std::mem::replace(&mut self.at, found?);
+        let Lane { target, lane, next_offset, mode, .. } = &self.at;
+        if before.mode != *mode {
+            tracing::info!(%target, lane, from = before.mode.name(), to = mode.name(), "the lane's mode is another");
+        }
+        if before.next_offset != *next_offset {
+            self.shared.metrics.fenced.fetch_add(1, Relaxed);
+            tracing::warn!(%target, lane, next_offset, "fenced: another writer moved the lane");
+        }
         Ok(())
     }
 }
 
 /// Where the lane stands, if it belongs to this topic. Waits for a database that is away.
-pub async fn next_offset(
-    context: &Context,
-    target: &str,
-    lane: u32,
-    topic: &str,
-) -> Result<u64, WriterError> {
+pub async fn find(context: &Context, target: &str, lane: u32, topic: &str) -> Result<Lane, WriterError> {
     let failed = |source| WriterError::Lane { target: target.into(), lane, source };
     let lanes = loop {
         let read = async {
@@ -259,7 +256,7 @@ pub async fn next_offset(
     if found.topic != topic {
         return Err(WriterError::Replaced { target: target.into(), lane, found: found.topic });
     }
-    Ok(found.next_offset)
+    Ok(found)
 }
 
 struct Collected {

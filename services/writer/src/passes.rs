@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mysql::DbError;
+use mysql::control::lane::{self, Mode};
 use mysql::control::{applied, hold, pass};
 use plan::sql::TargetSql;
 use tokio::sync::Mutex;
@@ -75,8 +76,12 @@ async fn next(shared: &Shared, walks: &Walks) -> Result<Option<(Arc<Walk>, Optio
     } else {
         chunk::open_passes(session, context, pass::Kind::Rows).await?
     };
+    let modes = lane::modes(session, db).await?;
     let mut found = None;
     for pass in &open {
+        if modes.get(&pass.target) == Some(&Mode::Off) {
+            continue;
+        }
         let Some(target) = context.targets().find(|t| t.table == pass.target) else { continue };
         if walks.iter().any(|w| w.target == pass.target) || !Walk::is_free(session, db, &pass.target).await? {
             continue;

@@ -2,6 +2,7 @@
 
 pub mod applied;
 pub mod audit;
+pub mod dual_write;
 pub mod exceptions;
 pub mod finding;
 pub mod flag;

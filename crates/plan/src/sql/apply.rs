@@ -67,15 +67,28 @@ impl Apply<'_> {
     /// Rows whose columns differ, brought to the staged values. The join's order and index are ours to say: whatever the
     /// optimizer thinks of a small table, a scan of it would wait for rows that the application holds. The count of matched rows is the count of changed ones.
     pub fn update(&self) -> Option<String> {
+        self.update_by(|c| c.policy)
+    }
+
+    /// The same for columns that are NULL; what stands in a column stays.
+    pub fn fill(&self) -> Option<String> {
+        self.update_by(|_| Policy::Fill)
+    }
+
+    /// Columns that may differ, as `(own, staged, column)`.
+    fn compared(&self) -> impl Iterator<Item = (String, String, &TargetColumn)> {
+        let columns = self.sql.target.columns.iter().enumerate();
+        // Joined by the primary key, so it is equal; a text key may still be spelled otherwise.
+        let columns = columns.filter(|(_, c)| !c.in_primary_key || c.column.charset.is_some());
+        columns.map(|(j, c)| (format!("t.{}", quote::ident(&c.column.name)), format!("w.c{j}"), c))
+    }
+
+    fn update_by(&self, policy: impl Fn(&TargetColumn) -> Policy) -> Option<String> {
         let target = self.sql.target;
         let mut set = Vec::new();
         let mut differs = Vec::new();
-        for (j, c) in target.columns.iter().enumerate() {
-            let (own, staged) = (format!("t.{}", quote::ident(&c.column.name)), format!("w.c{j}"));
-            if c.in_primary_key && c.column.charset.is_none() {
-                continue; // joined by it, so it is equal; a text key may still be spelled otherwise
-            }
-            match c.policy {
+        for (own, staged, c) in self.compared() {
+            match policy(c) {
                 Policy::Sync => {
                     set.push(format!("{own} = {staged}"));
                     differs.push(self.sql.differs(c, &own, &staged));
@@ -98,6 +111,25 @@ impl Apply<'_> {
             set.join(", "),
             differs.join(" OR ")
         ))
+    }
+
+    /// How many of the staged rows that the target has are equal, lack something, and differ, as `fill` leaves them.
+    pub fn compare(&self) -> String {
+        let (mut lacks, mut differs) = (vec!["FALSE".to_string()], vec!["FALSE".to_string()]);
+        for (own, staged, c) in self.compared() {
+            lacks.push(format!("({own} IS NULL AND {staged} IS NOT NULL)"));
+            if c.policy == Policy::Sync {
+                differs.push(format!("({own} IS NOT NULL AND {})", self.sql.differs(c, &own, &staged)));
+            }
+        }
+        format!(
+            "SELECT SUM(NOT d AND NOT l), SUM(l AND NOT d), SUM(d) FROM (SELECT ({}) AS l, ({}) AS d FROM {} AS w STRAIGHT_JOIN {} AS t FORCE INDEX (PRIMARY) ON {} WHERE w.ok) AS c",
+            lacks.join(" OR "),
+            differs.join(" OR "),
+            self.staging,
+            self.sql.table(),
+            self.key_join(),
+        )
     }
 
     /// Staged rows that the target has not got. Shadow tables only.
