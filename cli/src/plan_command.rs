@@ -133,14 +133,15 @@ async fn reverse(settings: &Settings, into: &Path, format: Format) -> anyhow::Re
         anyhow::bail!("nothing of this plan can be inverted:\n{}", behind.join("\n"));
     };
     let files = reverse.files.iter().cloned().collect();
-    plan::parse_files(files)
-        .and_then(|raw| plan::check(&raw, &catalog, &plan::Parameters::new()))
-        .map_err(|p| anyhow::anyhow!("the plan for the way back does not stand:\n{}", p.render().trim_end()))?;
+    plan::parse_files(files).and_then(|raw| plan::check(&raw, &catalog, &plan::Parameters::new())).map_err(
+        |p| anyhow::anyhow!("the plan for the way back does not stand:\n{}", p.render().trim_end()),
+    )?;
     if !behind.is_empty() {
         eprintln!("left out:\n{}", behind.join("\n"));
     }
     write(into, &reverse.files)?;
-    let answer = json!({ "schema_version": 1, "into": into, "targets": reverse.targets, "left_out": left_out });
+    let answer =
+        json!({ "schema_version": 1, "into": into, "targets": reverse.targets, "left_out": left_out });
     output::print(format, &answer, |_| format!("comes back: {}", reverse.targets.join(", ")))?;
     Ok(Exit::Yes)
 }

@@ -121,7 +121,7 @@ pub fn required(role: Role, rights: &Rights<'_>) -> Vec<Grant> {
     let mut list = List { schema: &rights.plan.schema, control: rights.control, grants: BTreeMap::new() };
     list.control_tables(role);
     if let Some(of) = &rights.plan.reverse_of {
-        for table in ["lane", "flag"] {
+        for table in ["lane", "flag", "exceptions"] {
             list.add(Object::Table(of.control_schema.clone(), table.into()), "SELECT");
         }
     }

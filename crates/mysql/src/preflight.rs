@@ -306,7 +306,7 @@ async fn way_back(
 ) -> Result<(), DbError> {
     let Some(of) = &inquiry.plan.reverse_of else { return Ok(()) };
     let obstacles = way_back::obstacles(session, database, inquiry.plan).await?;
-    let expected = "its targets in mode off, their flags above legacy";
+    let expected = "its targets in mode off, their flags above legacy, no parked scopes";
     let actual = if obstacles.is_empty() { expected.into() } else { obstacles.join("; ") };
     report
         .add("plan", format!("reverse of {}", of.control_schema), expected, actual, obstacles.is_empty())

@@ -25,23 +25,13 @@ pub async fn obstacles(
     let forward = Database::new(database.url().clone(), &of.control_schema);
     let mut found = Vec::new();
     for target in &of.targets {
-        let read = async {
-            let sql = format!(
-                "SELECT COUNT(*), COALESCE(SUM(mode <> 'off'), 0), (SELECT state FROM {} WHERE target = {t}) FROM {} WHERE target = {t}",
-                forward.control_table("flag"),
-                forward.control_table("lane"),
-                t = text(target),
-            );
-            let row = session.row(&sql).await?;
-            let number = |i| row.as_ref().map_or(Ok(None), |r| r.u64(i)).map(Option::unwrap_or_default);
-            let state = row.as_ref().map_or(Ok(None), |r| r.text(2))?.unwrap_or("legacy").to_owned();
-            Ok::<_, DbError>((number(0)?, number(1)?, state))
-        };
-        match read.await {
-            Ok((0, ..)) => found.push(format!("`{target}` has no lanes there")),
-            Ok((_, 1.., _)) => found.push(format!("`{target}` is not in mode `off` there")),
-            Ok((_, 0, state)) if state == "legacy" => found.push(format!(
-                "the flag of `{target}` is at `legacy` there: nobody writes its new side"
+        match look(session, &forward, target).await {
+            Ok(Seen { lanes: 0, .. }) => found.push(format!("`{target}` has no lanes there")),
+            Ok(Seen { busy: 1.., .. }) => found.push(format!("`{target}` is not in mode `off` there")),
+            Ok(Seen { flag, .. }) if flag == "legacy" => found
+                .push(format!("the flag of `{target}` is at `legacy` there: nobody writes its new side")),
+            Ok(Seen { parked: n @ 1.., .. }) => found.push(format!(
+                "{n} scopes of `{target}` are parked there, waived or not: what the new side lacks would be lost"
             )),
             Ok(_) => {}
             Err(e) if e.class == Class::Connection => return Err(e),
@@ -54,5 +44,30 @@ pub async fn obstacles(
     Ok(found)
 }
 
+/// A target of the other deployment.
+struct Seen {
+    lanes: u64,
+    /// Lanes that are not off.
+    busy: u64,
+    parked: u64,
+    flag: String,
+}
+
+async fn look(session: &mut Session, forward: &Database, target: &str) -> Result<Seen, DbError> {
+    let sql = format!(
+        "SELECT COUNT(*), COALESCE(SUM(mode <> 'off'), 0), \
+         (SELECT COUNT(DISTINCT scope_fold) FROM {} WHERE target_table = {t} AND kind = 'parked' AND closed_at IS NULL), \
+         (SELECT state FROM {} WHERE target = {t}) FROM {} WHERE target = {t}",
+        forward.control_table("exceptions"),
+        forward.control_table("flag"),
+        forward.control_table("lane"),
+        t = text(target),
+    );
+    let row = session.row(&sql).await?;
+    let number = |i| row.as_ref().map_or(Ok(None), |r| r.u64(i)).map(Option::unwrap_or_default);
+    let flag = row.as_ref().map_or(Ok(None), |r| r.text(3))?.unwrap_or("legacy").to_owned();
+    Ok(Seen { lanes: number(0)?, busy: number(1)?, parked: number(2)?, flag })
+}
+
 /// How to mend them.
-pub const MEND: &str = "in that deployment: `crossfade mode set TARGET off --because …`, and its flag above `legacy`";
+pub const MEND: &str = "in that deployment: `crossfade mode set TARGET off --because …`, its flag above `legacy`, and no parked scopes";

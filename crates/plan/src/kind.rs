@@ -155,7 +155,7 @@ pub fn hides_index(column: &Column, value: &Kind) -> Option<String> {
 }
 
 /// Every text of `narrow` can be written in `wide`.
-pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
+fn covers(wide: &str, narrow: &str) -> bool {
     match wide {
         "utf8mb4" => matches!(narrow, "ascii" | "latin1" | "utf8" | "utf8mb3"),
         "utf8" | "utf8mb3" => matches!(narrow, "ascii" | "latin1" | "utf8" | "utf8mb3"),
