@@ -158,7 +158,7 @@ fn back<'a>(plan: &'a Checked, target: &'a Target, catalog: &Catalog) -> Back<'a
     let (table, columns) = match (target.kind, catalog.tables.get(source)) {
         (_, None) => (source, Err(format!("`{source}` is no table"))),
         (TargetKind::Parallel, Some(table)) => (source, Ok(column::all(plan, target, table))),
-        (TargetKind::Shadow, Some(table)) => (source, shadow::all(target, table)),
+        (TargetKind::Shadow, Some(table)) => (source, shadow::all(plan, target, table)),
     };
     let deferred = target.defer.is_some().then(|| "it is deferred: nobody fills it".to_string());
     let (not, columns) = match columns {

@@ -24,7 +24,8 @@ CREATE TABLE items (id INT PRIMARY KEY,
   new_small SMALLINT UNSIGNED, new_note VARCHAR(10), new_text VARCHAR(20) CHARACTER SET utf8mb4, new_amount DECIMAL(6,2), new_doc JSON,
   new_at DATETIME(6), new_tag VARCHAR(9), new_day DATETIME, new_flag INT, new_count INT, new_or INT, KEY ix_boss (new_boss));
 CREATE TABLE parts (a INT, b VARCHAR(20), note TEXT, extra INT NULL, PRIMARY KEY (a, b));
-CREATE TABLE parts_new (x INT, b VARCHAR(20), text TEXT, PRIMARY KEY (x, b));
+CREATE TABLE parts_new (x INT, b VARCHAR(20), text TEXT, extra INT NULL, PRIMARY KEY (x, b));
+CREATE TABLE parts_some (a INT, b VARCHAR(20), note TEXT, PRIMARY KEY (a, b));
 CREATE TABLE users_new (id BINARY(16) PRIMARY KEY);
 ";
 
@@ -56,7 +57,14 @@ const PARTS: &str = "
 shadow: parts_new
 from: parts
 scope: { x: parts.a }
-columns: { b: parts.b, text: parts.note }
+columns: { text: parts.note, \"*\": copy }
+";
+
+const SOME: &str = "
+shadow: parts_some
+from: parts
+scope: { a: parts.a }
+columns: { \"*\": copy }
 ";
 
 const USERS: &str = "
@@ -66,8 +74,13 @@ scope: { id: { value: users.id, id_of: users } }
 ";
 
 fn forward(catalog: &Catalog) -> Checked {
-    let files =
-        [("plan.yaml", SETTINGS), ("items.yaml", ITEMS), ("parts.yaml", PARTS), ("users.yaml", USERS)];
+    let files = [
+        ("plan.yaml", SETTINGS),
+        ("items.yaml", ITEMS),
+        ("parts.yaml", PARTS),
+        ("some.yaml", SOME),
+        ("users.yaml", USERS),
+    ];
     let raw = common::files(&files).unwrap_or_else(|p| panic!("{}", p.render()));
     plan::check(&raw, catalog, &Parameters::new()).unwrap_or_else(|p| panic!("{}", p.render()))
 }

@@ -8,11 +8,11 @@ use sqlparser::ast::{GroupByExpr, Select};
 use super::Way;
 use super::column::Inverse;
 use crate::catalog::Table;
-use crate::checked::{Policy, Target, TargetColumn};
+use crate::checked::{Checked, Policy, Target, TargetColumn};
 use crate::init::reference;
 use crate::resolve::as_column;
 
-pub(super) fn all(target: &Target, table: &Table) -> Result<Vec<(String, Way)>, String> {
+pub(super) fn all(plan: &Checked, target: &Target, table: &Table) -> Result<Vec<(String, Way)>, String> {
     if !is_one_row_per_row(&target.rows) {
         return Err("its rows are not one for each row of one table".into());
     }
@@ -62,12 +62,14 @@ pub(super) fn all(target: &Target, table: &Table) -> Result<Vec<(String, Way)>, 
         })
     };
     keys(target, table, &back)?;
-    let lost = table
-        .columns
-        .iter()
-        .find(|c| !(c.nullable || c.generated || c.auto_increment || c.on_update) && back(&c.name).is_none());
-    match lost {
-        Some(column) => Err(format!("`{}.{}` can't be NULL, and is not copied", table.name, column.name)),
+    let filled = |name: &str| {
+        let parallel = plan.target(&table.name).map_or(&[][..], |t| &t.columns);
+        parallel.iter().any(|c| c.column.name == name)
+    };
+    match table.columns.iter().find(|c| !c.generated && back(&c.name).is_none() && !filled(&c.name)) {
+        Some(column) => {
+            Err(format!("`{}.{}` is not copied: rows that are added would lack it", table.name, column.name))
+        }
         None => Ok(ways),
     }
 }
