@@ -144,6 +144,12 @@ async fn the_legacy_side_follows_the_new_one_and_stepping_down_loses_nothing() -
     here.yes("plan reverse --into plan-reverse").await?;
     refuses(&here.d, &["plan", "reverse", "--into", here.folder.as_str()], &["exists already"]).await?;
     here.yes("plan check --plan plan-reverse").await?;
+    std::fs::create_dir_all(path("none"))?;
+    std::fs::write(path("none/plan.yaml"), "version: 1\n")?;
+    std::fs::write(path("none/requests.yaml"), "table: requests\ncolumns: { named: \"'x'\" }\n")?;
+    let none = path("none").to_string_lossy().into_owned();
+    let parts = ["nothing of this plan can be inverted", "requests.named: a constant says nothing"];
+    refuses(&here.d, &["plan", "reverse", "--plan", none.as_str(), "--into", "nowhere"], &parts).await?;
 
     // Not while the forward deployment writes.
     let up = here.command("up --plan plan-reverse --control-schema crossfade_reverse")?;
@@ -151,6 +157,24 @@ async fn the_legacy_side_follows_the_new_one_and_stepping_down_loses_nothing() -
     refuses(&here.d, &up, &["`requests` is not in mode `off`"]).await?;
     for target in ["requests", "notes_new"] {
         here.yes_of(target, "mode set requests off --because CHG-1240").await?;
+    }
+    // Nor while nobody writes the new side, nor with rows that it lacks.
+    let control = |statement: &str| format!("USE `{}`; {statement}", here.d.schemas.control);
+    for (wrong, message, right) in [
+        (
+            "UPDATE flag SET state = 'legacy' WHERE target = 'notes_new'",
+            "the flag of `notes_new` is at `legacy`",
+            "UPDATE flag SET state = 'new_read' WHERE target = 'notes_new'",
+        ),
+        (
+            "INSERT INTO exceptions (target_table, scope_key, scope_fold, scope, kind, reason, since, waived_at) VALUES ('requests', '1', '1', '[]', 'parked', 'duplicate', NOW(6), NOW(6))",
+            "1 scopes of `requests` are parked",
+            "DELETE FROM exceptions WHERE reason = 'duplicate'",
+        ),
+    ] {
+        server.sql(&control(wrong)).await?;
+        refuses(&here.d, &up, &[message]).await?;
+        server.sql(&control(right)).await?;
     }
     let (legacy, new) = (here.sql(LEGACY).await?, here.sql(NEW).await?);
     let mut back = here.d.start(&up)?;
