@@ -167,9 +167,9 @@ async fn the_legacy_side_follows_the_new_one_and_stepping_down_loses_nothing() -
             "UPDATE flag SET state = 'new_read' WHERE target = 'notes_new'",
         ),
         (
-            "INSERT INTO exceptions (target_table, scope_key, scope_fold, scope, kind, reason, since, waived_at) VALUES ('requests', '1', '1', '[]', 'parked', 'duplicate', NOW(6), NOW(6))",
+            "INSERT INTO exceptions (target_table, scope_key, scope_fold, scope, kind, reason, since, waived_at) SELECT target_table, scope_key, scope_fold, scope, 'parked', 'row_error', NOW(6), NOW(6) FROM exceptions LIMIT 1",
             "1 scopes of `requests` are parked",
-            "DELETE FROM exceptions WHERE reason = 'duplicate'",
+            "DELETE FROM exceptions WHERE reason = 'row_error'",
         ),
     ] {
         server.sql(&control(wrong)).await?;
