@@ -97,6 +97,10 @@ pub async fn join(settings: &Settings) -> anyhow::Result<Context> {
     };
     let plan = plan::check(&raw, &catalog, &settings.params).map_err(|p| wrong(settings, &p))?;
     mysql::check_control(&mut session, db.control(), &settings.deployment(&plan.digest)).await?;
+    let obstacles = mysql::way_back::obstacles(&mut session, &db, &plan).await?;
+    if !obstacles.is_empty() {
+        bail!("this plan must not run now: {}\n{}", obstacles.join("; "), mysql::way_back::MEND);
+    }
     let Some(before) = applied::read(&mut session, &db, &settings.source).await? else {
         bail!("source `{}` has no lanes yet: run `crossfade topics --create` first", settings.source);
     };

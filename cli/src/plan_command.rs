@@ -1,6 +1,6 @@
-//! `crossfade plan`: check, explain, schema, init.
+//! `crossfade plan`: check, explain, schema, init, reverse.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -22,6 +22,12 @@ pub enum Verb {
     Schema,
     /// Drafts a plan from the live schema
     Init(Init),
+    /// Makes the plan for the way back: the legacy columns, computed from the new ones
+    Reverse {
+        /// Where to write the files
+        #[arg(long, default_value = "plan-reverse")]
+        into: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -54,6 +60,7 @@ pub async fn run(settings: &Settings, verb: Verb, format: Format) -> anyhow::Res
         Verb::Check => check(settings, format).await,
         Verb::Explain { only } => explain(settings, only.as_deref(), format).await,
         Verb::Init(options) => init(settings, &options).await,
+        Verb::Reverse { into } => reverse(settings, &into, format).await,
     }
 }
 
@@ -81,11 +88,11 @@ async fn check(settings: &Settings, format: Format) -> anyhow::Result<Exit> {
 async fn explain(settings: &Settings, only: Option<&str>, format: Format) -> anyhow::Result<Exit> {
     let db = settings.database();
     let mut session = db.session().await?;
-    let (plan, _) = crate::deployment::checked_plan(settings, &mut session, &db).await?;
+    let (plan, catalog) = crate::deployment::checked_plan(settings, &mut session, &db).await?;
     if let Some(unknown) = only.filter(|o| plan.target(o).is_none()) {
         return Err(crate::deployment::no_target(&plan, unknown));
     }
-    let explained = plan::explain(&plan, db.control(), only);
+    let explained = plan::explain(&plan, &catalog, db.control(), only);
     output::print(format, &explained, ToString::to_string)?;
     Ok(Exit::Yes)
 }
@@ -106,17 +113,49 @@ async fn init(settings: &Settings, options: &Init) -> anyhow::Result<Exit> {
             "say what to draft: `--copy --tables a,b --to '{{table}}_new'` copies tables, `--successor SCHEMA` drafts a plan from the live schema to that one"
         ),
     };
-    std::fs::create_dir_all(&options.into)?;
+    write(&options.into, &files)?;
+    Ok(Exit::Yes)
+}
+
+async fn reverse(settings: &Settings, into: &Path, format: Format) -> anyhow::Result<Exit> {
+    let db = settings.database();
+    let mut session = db.session().await?;
+    let (plan, catalog) = crate::deployment::checked_plan(settings, &mut session, &db).await?;
+    let (reverse, left_out) = plan::reverse(&plan, &catalog, db.control());
+    let behind: Vec<String> = left_out
+        .iter()
+        .map(|l| match &l.column {
+            Some(column) => format!("  {}.{column}: {}", l.target, l.reason),
+            None => format!("  {}: {}", l.target, l.reason),
+        })
+        .collect();
+    let Some(reverse) = reverse else {
+        anyhow::bail!("nothing of this plan can be inverted:\n{}", behind.join("\n"));
+    };
+    let files = reverse.files.iter().cloned().collect();
+    plan::parse_files(files).and_then(|raw| plan::check(&raw, &catalog, &plan::Parameters::new())).map_err(
+        |p| anyhow::anyhow!("the plan for the way back does not stand:\n{}", p.render().trim_end()),
+    )?;
+    if !behind.is_empty() {
+        eprintln!("left out:\n{}", behind.join("\n"));
+    }
+    write(into, &reverse.files)?;
+    let answer =
+        json!({ "schema_version": 1, "into": into, "targets": reverse.targets, "left_out": left_out });
+    output::print(format, &answer, |_| format!("comes back: {}", reverse.targets.join(", ")))?;
+    Ok(Exit::Yes)
+}
+
+fn write(into: &Path, files: &plan::init::Files) -> anyhow::Result<()> {
+    if let Some(path) = files.iter().map(|(name, _)| into.join(name)).find(|path| path.exists()) {
+        anyhow::bail!("{} exists already: choose another folder with --into", path.display());
+    }
+    std::fs::create_dir_all(into)?;
     for (name, text) in files {
-        let path = options.into.join(&name);
-        anyhow::ensure!(
-            !path.exists(),
-            "{} exists already: choose another folder with --into",
-            path.display()
-        );
+        let path = into.join(name);
         std::fs::write(&path, text)?;
         eprintln!("wrote {}", path.display());
     }
-    eprintln!("next: `crossfade plan check --plan {}`", options.into.display());
-    Ok(Exit::Yes)
+    eprintln!("next: `crossfade plan check --plan {}`", into.display());
+    Ok(())
 }

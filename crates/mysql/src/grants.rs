@@ -120,6 +120,11 @@ pub fn print_grants(rights: &Rights<'_>, account: impl Fn(Role) -> String) -> St
 pub fn required(role: Role, rights: &Rights<'_>) -> Vec<Grant> {
     let mut list = List { schema: &rights.plan.schema, control: rights.control, grants: BTreeMap::new() };
     list.control_tables(role);
+    if let Some(of) = &rights.plan.reverse_of {
+        for table in ["lane", "flag", "exceptions"] {
+            list.add(Object::Table(of.control_schema.clone(), table.into()), "SELECT");
+        }
+    }
     match role {
         Role::Admin => list.admin(rights),
         Role::CdcReader => {

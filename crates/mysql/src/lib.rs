@@ -15,6 +15,7 @@ mod server;
 mod server_load;
 mod session;
 mod url;
+pub mod way_back;
 
 pub use database::Database;
 pub use error::{Class, DbError, Doing};

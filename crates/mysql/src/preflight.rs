@@ -11,6 +11,7 @@ use crate::migrate::{CONTROL_VERSION, ControlError, Deployment, check_control};
 use crate::privileges::Held;
 use crate::server::Server;
 use crate::session::Session;
+use crate::way_back;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -72,6 +73,7 @@ pub async fn preflight(database: &Database, inquiry: &Inquiry<'_>) -> Result<Vec
     binlog_filters(&mut report, &mut session, database.control(), &server).await?;
     engines(&mut report, inquiry);
     required_rows(&mut report, &mut session, inquiry).await?;
+    way_back(&mut report, &mut session, database, inquiry).await?;
     control(&mut report, &mut session, database, inquiry).await?;
     rights(&mut report, &mut session, database, inquiry).await?;
     session.close().await;
@@ -292,6 +294,23 @@ async fn required_rows(
             .add("plan", place, expected, actual, found)
             .mend(format!("set the parameter to the key of a row that exists: --param {}=…", row.parameter));
     }
+    Ok(())
+}
+
+/// A plan for the way back: what the deployment that it belongs to does meanwhile.
+async fn way_back(
+    report: &mut Report,
+    session: &mut Session,
+    database: &Database,
+    inquiry: &Inquiry<'_>,
+) -> Result<(), DbError> {
+    let Some(of) = &inquiry.plan.reverse_of else { return Ok(()) };
+    let obstacles = way_back::obstacles(session, database, inquiry.plan).await?;
+    let expected = "its targets in mode off, their flags above legacy, no parked scopes";
+    let actual = if obstacles.is_empty() { expected.into() } else { obstacles.join("; ") };
+    report
+        .add("plan", format!("reverse of {}", of.control_schema), expected, actual, obstacles.is_empty())
+        .mend(way_back::MEND);
     Ok(())
 }
 

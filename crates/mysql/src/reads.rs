@@ -17,7 +17,9 @@ pub fn reads(target: &Target) -> BTreeMap<String, BTreeSet<String>> {
         let _ = scope.source.visit(&mut walk);
     }
     for column in &target.columns {
-        for expr in [Some(&column.value), column.fallback.as_ref()].into_iter().flatten() {
+        for expr in
+            [Some(&column.value), column.fallback.as_ref(), column.fits_if.as_ref()].into_iter().flatten()
+        {
             let _ = expr.visit(&mut walk);
         }
         if let Some(reference) = &column.reference {

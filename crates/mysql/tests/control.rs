@@ -166,6 +166,7 @@ fn checked(schema: &str, entities: Vec<Entity>) -> Checked {
         targets: Vec::new(),
         watched: BTreeMap::new(),
         required_rows: Vec::new(),
+        reverse_of: None,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::raw::{Publish, Sql};
 use crate::resolve::{Reads, Vocabulary};
 use crate::{digest, watched};
 
+pub(crate) use columns::is_same_type;
 pub(crate) use scope::is_uuid;
 
 mod columns;
@@ -56,6 +57,7 @@ pub fn check(raw: &RawPlan, catalog: &Catalog, parameters: &Parameters) -> Resul
         targets: targets.into_iter().map(|(target, _)| target).collect(),
         watched,
         required_rows,
+        reverse_of: raw.settings.reverse_of.clone(),
     };
     checked.digest = digest::digest(&checked);
     Ok(checked)

@@ -9,6 +9,7 @@ use change::Fold;
 use sqlparser::ast::{Expr, Query, Select};
 
 use crate::catalog::{Column, Flavour};
+pub use crate::raw::ReverseOf;
 
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -23,6 +24,8 @@ pub struct Checked {
     pub watched: BTreeMap<String, Watched>,
     /// Rows that parameters name and that must exist: the preflight looks for them.
     pub required_rows: Vec<RequiredRow>,
+    /// The deployment whose way back this plan is.
+    pub reverse_of: Option<ReverseOf>,
 }
 
 /// The row that a parameter names, such as the system administrator: the preflight refuses if it does not exist.
@@ -139,6 +142,8 @@ pub struct TargetColumn {
     pub expect_one: bool,
     /// A value that is missing, unmapped or does not fit means: no row, and an exception. NOT NULL columns are required.
     pub required: bool,
+    /// Where this is not true the value does not fit.
+    pub fits_if: Option<Expr>,
     /// `value` is a bare column of the same type: no guard for length and range is needed.
     pub same_type: bool,
     pub in_primary_key: bool,

@@ -19,6 +19,9 @@ fn write(plan: &Checked, out: &mut String) -> std::fmt::Result {
     if plan.publishes_rows() {
         writeln!(out, "publish rows")?;
     }
+    if let Some(of) = &plan.reverse_of {
+        writeln!(out, "reverse of {} {:?}", of.control_schema, of.targets)?;
+    }
     plan.targets.iter().try_for_each(|target| write_target(target, out))
 }
 
@@ -33,6 +36,9 @@ fn write_target(target: &Target, out: &mut String) -> std::fmt::Result {
         let fallback = c.fallback.as_ref().map(ToString::to_string);
         writeln!(out, "column {:?} {} {fallback:?} {:?}", c.column, c.value, c.policy)?;
         writeln!(out, "{} {} {} {}", c.expect_one, c.required, c.same_type, c.in_primary_key)?;
+        if let Some(fits) = &c.fits_if {
+            writeln!(out, "fits if {fits}")?;
+        }
         if let Some(r) = &c.reference {
             let id = r.id.as_ref().map(ToString::to_string);
             writeln!(out, "references {} {:?} {:?} {id:?}", r.parent, r.parent_key, r.map)?;

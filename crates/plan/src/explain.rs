@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::checked::{Checked, Policy, Route, RouteBy, Target};
+use crate::catalog::Catalog;
+use crate::checked::{Checked, Policy, Route, RouteBy};
+use crate::reverse::{Back, BackLine, backs};
 use crate::sql::{Range, Scopes, TargetSql};
 
 #[derive(Clone, Debug, Serialize)]
@@ -27,6 +29,8 @@ pub struct ExplainedTarget {
     pub scope: Vec<String>,
     pub columns: Vec<String>,
     pub routes: Vec<String>,
+    /// What a plan for the way back makes of it.
+    pub back: Vec<BackLine>,
     /// The rows that the target should hold, for one chunk.
     pub wanted: String,
     /// Writes only what differs. A plain copy has only `insert`, which does both.
@@ -51,11 +55,11 @@ pub struct Published {
 }
 
 /// Explains all targets, or one.
-pub fn explain(plan: &Checked, control: &str, only: Option<&str>) -> Explained {
-    let asked = |t: &&Target| only.is_none_or(|name| name == t.table);
+pub fn explain(plan: &Checked, catalog: &Catalog, control: &str, only: Option<&str>) -> Explained {
+    let asked = |b: &&Back<'_>| only.is_none_or(|name| name == b.target.table);
     Explained {
         schema_version: 1,
-        targets: plan.targets.iter().filter(asked).map(|t| target(plan, t, control)).collect(),
+        targets: backs(plan, catalog).iter().filter(asked).map(|back| target(plan, back, control)).collect(),
         published: plan
             .watched
             .iter()
@@ -70,7 +74,8 @@ pub fn explain(plan: &Checked, control: &str, only: Option<&str>) -> Explained {
     }
 }
 
-fn target(plan: &Checked, target: &Target, control: &str) -> ExplainedTarget {
+fn target(plan: &Checked, back: &Back<'_>, control: &str) -> ExplainedTarget {
+    let target = back.target;
     let sql = TargetSql::new(plan, target, control);
     let all = Range::default();
     let scopes = Scopes::Range(&all);
@@ -87,6 +92,9 @@ fn target(plan: &Checked, target: &Target, control: &str) -> ExplainedTarget {
         if c.policy == Policy::Fill {
             text += " [only where NULL]";
         }
+        if let Some(fits) = &c.fits_if {
+            text += &format!(" [fits if {fits}]");
+        }
         text
     });
     let (update, insert) = match sql.plain_copy(scopes) {
@@ -102,6 +110,7 @@ fn target(plan: &Checked, target: &Target, control: &str) -> ExplainedTarget {
         scope: scope.collect(),
         columns: columns.collect(),
         routes: target.routes.iter().map(route).collect(),
+        back: back.lines(),
         wanted: sql.wanted(scopes).sql,
         update,
         insert,
@@ -136,7 +145,10 @@ impl fmt::Display for Explained {
             if let Some(deferred) = &t.deferred {
                 writeln!(f, "  deferred: {deferred}")?;
             }
-            for (title, lines) in [("scope", &t.scope), ("columns", &t.columns), ("routes", &t.routes)] {
+            let back: Vec<String> = t.back.iter().map(BackLine::text).collect();
+            let lists =
+                [("scope", &t.scope), ("columns", &t.columns), ("routes", &t.routes), ("back", &back)];
+            for (title, lines) in lists {
                 writeln!(f, "  {title}:")?;
                 lines.iter().try_for_each(|l| writeln!(f, "    {l}"))?;
             }

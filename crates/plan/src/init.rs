@@ -13,7 +13,7 @@ use crate::problem::nearest;
 /// Name and text of each file.
 pub type Files = Vec<(String, String)>;
 
-const HEAD: &str = "# yaml-language-server: $schema=../plan.schema.json\n";
+pub(crate) const HEAD: &str = "# yaml-language-server: $schema=../plan.schema.json\n";
 
 /// Drafts a plan that fills what `successor` has beyond `legacy`: new columns of old tables, and new tables.
 ///
@@ -217,12 +217,12 @@ fn unknown(name: &str, column: &Column) -> String {
     format!("  {name}: \"NULL\"  # {}: no source was found; write an expression\n", column.column_type)
 }
 
-fn reference(table: &str, column: &str) -> String {
+pub(crate) fn reference(table: &str, column: &str) -> String {
     format!("{}.{}", ident(table), ident(column))
 }
 
 /// An identifier of SQL, quoted only where the plan's parser would not take it for one.
-fn ident(name: &str) -> String {
+pub(crate) fn ident(name: &str) -> String {
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     match crate::parse::expression(name) {
         Ok(Expr::Identifier(word)) if plain && word.value == name => name.to_string(),
@@ -231,7 +231,7 @@ fn ident(name: &str) -> String {
 }
 
 /// A scalar of YAML, quoted only where it must be.
-fn scalar(text: &str) -> String {
+pub(crate) fn scalar(text: &str) -> String {
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ' ' | '*'));
     let starts = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     let word = matches!(
@@ -241,11 +241,11 @@ fn scalar(text: &str) -> String {
     if plain && starts && !word { text.to_string() } else { quoted(text) }
 }
 
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
 /// A file's name that no table's name can lead astray.
-fn file_name(table: &str) -> String {
+pub(crate) fn file_name(table: &str) -> String {
     table.chars().map(|c| if c.is_alphanumeric() || matches!(c, '_' | '-' | '$') { c } else { '_' }).collect()
 }

@@ -19,6 +19,7 @@ mod place;
 mod problem;
 mod raw;
 mod resolve;
+mod reverse;
 mod watched;
 
 pub use check::{Parameters, check};
@@ -26,3 +27,4 @@ pub use explain::{Explained, explain};
 pub use load::{RawPlan, load, parse as parse_files};
 pub use problem::{Problem, Problems};
 pub use raw::json_schema;
+pub use reverse::{BackLine, LeftOut, Reverse, reverse};

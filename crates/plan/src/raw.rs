@@ -26,6 +26,18 @@ pub struct Settings {
     pub entities: Entries<Entity>,
     /// What is published of a change: `keys` and what routes need (the default), or whole `rows` too, for other consumers.
     pub publish: Option<Located<Publish>>,
+    /// This plan writes what another deployment reads: which one, and the targets that it must leave alone meanwhile.
+    pub reverse_of: Option<ReverseOf>,
+}
+
+/// The deployment whose way back this plan is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReverseOf {
+    /// Its control schema.
+    pub control_schema: String,
+    /// Its targets that this plan reads. Their mode must be `off`.
+    pub targets: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
@@ -123,6 +135,10 @@ pub struct Column {
     pub expect: Option<ExpectValue>,
     /// A value that is missing or does not fit: no row, and an exception.
     pub required: Option<Located<bool>>,
+    /// While this holds the column keeps the value that it has. It may read the column itself. Parallel columns only.
+    pub keep_if: Option<Located<Sql>>,
+    /// Where this does not hold the value does not fit.
+    pub fits_if: Option<Located<Sql>>,
     /// Routes that this column needs, as in the target's `refresh`.
     #[serde(default)]
     pub refresh: Entries<Routes>,

@@ -1,6 +1,9 @@
 //! The columns of a target: what is written into them, and when.
 
-use sqlparser::ast::Expr;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::helpers::attached_token::AttachedToken;
+use sqlparser::ast::{BinaryOperator, CaseWhen, Expr, visit_expressions};
 
 use super::scope::is_uuid;
 use super::{Desk, Report, Text};
@@ -12,7 +15,7 @@ use crate::parse::{self, Fault};
 use crate::place::{Located, Place};
 use crate::problem::did_you_mean;
 use crate::raw::{self, Sql};
-use crate::resolve::{Resolver, column_reference};
+use crate::resolve::{Reads, Resolver, as_column, column_reference};
 
 /// A column of the target as it is written: its value has been found, its settings too.
 pub(super) struct Written<'a> {
@@ -64,6 +67,10 @@ impl Board<'_, '_, '_> {
         let settings = written.settings;
         let (value, kind) = self.value(written, report)?;
         let reference = settings.and_then(|s| self.reference(s, column, &kind, written, report));
+        let (value, fits_if) = match settings {
+            Some(settings) => self.conditions(value, settings, column, report),
+            None => (value, None),
+        };
         let carries_uuid = reference.as_ref().is_some_and(|r| r.map.is_some());
         if let Some(why) =
             kind.unfit(column).filter(|_| !carries_uuid && settings.is_none_or(|s| s.id_of.is_none()))
@@ -99,9 +106,62 @@ impl Board<'_, '_, '_> {
             reference,
             policy,
             expect_one: settings.is_some_and(|s| s.expect.is_some()),
+            fits_if,
             required: required || !column.nullable || in_primary_key,
             in_primary_key,
         })
+    }
+
+    /// The value with `keep_if` put in front of it, and the condition under which it fits.
+    fn conditions(
+        &mut self,
+        value: Expr,
+        settings: &raw::Column,
+        column: &Column,
+        report: &mut Report<'_>,
+    ) -> (Expr, Option<Expr>) {
+        let others = [
+            ("references", settings.references.is_some()),
+            ("id_of", settings.id_of.is_some()),
+            ("fallback", settings.fallback.is_some()),
+            ("policy: fill", settings.policy == Some(raw::Policy::Fill)),
+        ];
+        for (name, condition) in [("keep_if", &settings.keep_if), ("fits_if", &settings.fits_if)] {
+            let Some(at) = condition.as_ref().map(|c| c.at) else { continue };
+            if let Some((other, _)) = others.iter().find(|(_, there)| *there) {
+                let help = format!("write the look-up into `value`, or leave `{other}` out");
+                report.problem(at, format!("`{name}` can't stand beside `{other}`"), Some(help));
+            }
+            if name == "keep_if" && self.kind == TargetKind::Shadow {
+                report.problem(
+                    at,
+                    "`keep_if` is for parallel columns: a shadow has only what the plan says",
+                    None,
+                );
+            }
+        }
+        let fits = settings.fits_if.as_ref().and_then(|sql| self.expr(&Text::of(sql), report));
+        let Some(keep) = settings.keep_if.as_ref().and_then(|sql| self.keep(&Text::of(sql), column, report))
+        else {
+            return (value, fits);
+        };
+        let own = column_reference(&self.table.name, &column.name);
+        let fits = fits.map(|fits| either(keep.clone(), fits));
+        (choice(keep, own, value), fits)
+    }
+
+    /// A condition that may read the column itself, of its own row: what it reads there is not an input of the plan.
+    fn keep(&mut self, text: &Text, column: &Column, report: &mut Report<'_>) -> Option<Expr> {
+        let own = |reads: &Reads| reads.get(&self.table.name).is_some_and(|c| c.contains(&column.name));
+        let before = own(&self.resolver.reads);
+        let keep = self.expr(text, report)?;
+        if !before
+            && !reads_of_others(&keep, &self.table.name, &column.name)
+            && let Some(read) = self.resolver.reads.get_mut(&self.table.name)
+        {
+            read.remove(&column.name);
+        }
+        Some(keep)
     }
 
     fn value(&mut self, written: &Written<'_>, report: &mut Report<'_>) -> Option<(Expr, Kind)> {
@@ -240,7 +300,34 @@ impl Board<'_, '_, '_> {
     }
 }
 
-fn is_same_type(source: &Column, target: &Column) -> bool {
+/// `(a) OR (b)`
+fn either(a: Expr, b: Expr) -> Expr {
+    let nested = |e| Box::new(Expr::Nested(Box::new(e)));
+    Expr::BinaryOp { left: nested(a), op: BinaryOperator::Or, right: nested(b) }
+}
+
+/// `CASE WHEN condition THEN a ELSE b END`
+fn choice(condition: Expr, a: Expr, b: Expr) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition, result: a }],
+        else_result: Some(Box::new(b)),
+    }
+}
+
+/// Does a column of this name stand in the expression under another alias than the row's own? An alias may be that of any
+/// table: what is refused is never too little.
+fn reads_of_others(e: &Expr, row: &str, column: &str) -> bool {
+    visit_expressions(e, |e| match as_column(e) {
+        Some((alias, name)) if alias != row && name == column => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+pub(crate) fn is_same_type(source: &Column, target: &Column) -> bool {
     source.column_type == target.column_type && source.charset == target.charset && source.json == target.json
 }
 
@@ -261,6 +348,7 @@ pub(super) fn of_scope(scope: &checked::ScopeColumn, table: &Table, desk: &Desk<
         reference,
         policy: Policy::Sync,
         expect_one: false,
+        fits_if: None,
         required: true,
         in_primary_key: table.primary_key.contains(&column.name),
     })

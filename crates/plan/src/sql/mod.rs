@@ -20,6 +20,7 @@ pub use identity::IdentitySql;
 pub use route::{changed_relation, lookup};
 pub use scopes::{Range, ScopeTable, Scopes};
 pub use staging::Staging;
+pub(crate) use wanted::fits_into;
 pub use wanted::{Flag, Unmapped, Wanted};
 
 use crate::checked::{Checked, Target};

@@ -20,6 +20,7 @@
 use sqlparser::ast::{Expr, Ident, Select, SelectItem};
 
 use super::{Scopes, TargetSql, qualified};
+use crate::catalog::Column;
 use crate::checked::{Matches, TargetColumn};
 use crate::quote;
 
@@ -74,7 +75,8 @@ pub(super) fn aliased(expr: Expr, alias: String) -> SelectItem {
 impl<'a> TargetSql<'a> {
     /// Columns that can carry a flag; their position is their bit.
     pub fn flagged(&self) -> Vec<usize> {
-        let can = |c: &TargetColumn| c.reference.is_some() || c.expect_one || !c.same_type;
+        let can =
+            |c: &TargetColumn| c.reference.is_some() || c.expect_one || c.fits_if.is_some() || !c.same_type;
         self.target.columns.iter().enumerate().filter(|(_, c)| can(c)).map(|(j, _)| j).collect()
     }
 
@@ -153,6 +155,9 @@ impl<'a> TargetSql<'a> {
             if let Some(id) = c.reference.as_ref().and_then(|r| r.id.as_ref()) {
                 projection.push(aliased(id.clone(), format!("i{j}")));
             }
+            if let Some(fits) = &c.fits_if {
+                projection.push(aliased(fits.clone(), format!("g{j}")));
+            }
         }
         self.select(projection, scopes)
     }
@@ -191,9 +196,12 @@ impl<'a> TargetSql<'a> {
     fn value(&self, j: usize, column: &TargetColumn) -> String {
         let value = effective(j, column);
         let Some(reference) = &column.reference else {
-            return match fits(&value, column) {
-                Some(fits) => format!("CASE WHEN {fits} THEN {value} END"),
-                None => value,
+            let guard = fits(&value, column);
+            let own = column.fits_if.as_ref().map(|_| format!("s.g{j}"));
+            let conditions: Vec<String> = own.into_iter().chain(guard).collect();
+            return match conditions.is_empty() {
+                true => value,
+                false => format!("CASE WHEN {} THEN {value} END", conditions.join(" AND ")),
             };
         };
         let exists = exists(j, column);
@@ -312,7 +320,10 @@ fn condition(flag: Flag, j: usize, column: &TargetColumn) -> Option<String> {
         }
         (Flag::Unfit, reference) if reference.as_ref().is_none_or(|r| r.map.is_none()) => {
             let value = effective(j, column);
-            fits(&value, column).map(|fits| format!("{value} IS NOT NULL AND NOT ({fits})"))
+            let guard = fits(&value, column).map(|fits| format!("{value} IS NOT NULL AND NOT ({fits})"));
+            let own = column.fits_if.as_ref().map(|_| format!("s.g{j} IS NOT TRUE"));
+            let conditions: Vec<String> = own.into_iter().chain(guard).collect();
+            (!conditions.is_empty()).then(|| conditions.join(" OR "))
         }
         (Flag::NoMatch, _) if column.expect_one => Some(format!("{} IS NULL", effective(j, column))),
         _ => None,
@@ -321,10 +332,11 @@ fn condition(flag: Flag, j: usize, column: &TargetColumn) -> Option<String> {
 
 /// The condition under which a value fits into the target column without being bent; `None`: it always does.
 fn fits(value: &str, target: &TargetColumn) -> Option<String> {
-    if target.same_type {
-        return None;
-    }
-    let column = &target.column;
+    if target.same_type { None } else { fits_into(value, &target.column) }
+}
+
+/// The same for a value of any type.
+pub(crate) fn fits_into(value: &str, column: &Column) -> Option<String> {
     match column.data_type.as_str() {
         "char" | "varchar" => Some(format!("CHAR_LENGTH({value}) <= {}", column.max_length?)),
         "tinytext" | "text" | "mediumtext" | "longtext" => {

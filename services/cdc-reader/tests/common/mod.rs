@@ -201,6 +201,7 @@ impl Rig {
             targets: vec![],
             watched: watched.collect(),
             required_rows: vec![],
+            reverse_of: None,
         }
     }
 
