@@ -3,6 +3,7 @@
 mod deferred;
 mod deployment;
 mod exceptions;
+mod findings;
 mod flags;
 mod health;
 mod hold;
@@ -108,6 +109,8 @@ enum Command {
     /// What the writer does with a target's rows: write, compare, or nothing
     #[command(subcommand)]
     Mode(mode::Verb),
+    /// What the verifier found to differ, why, and what became of it
+    Findings(findings::Options),
     /// What could not be computed
     #[command(subcommand)]
     Exceptions(exceptions::Verb),
@@ -218,6 +221,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Health => health::run(&settings).await,
         Command::Flags(verb) => flags::run(&settings, verb, format).await,
         Command::Mode(verb) => mode::run(&settings, verb, format).await,
+        Command::Findings(options) => findings::run(&db, &options, format).await,
         Command::Exceptions(verb) => exceptions::run(&db, verb, format).await,
         Command::Completions { .. } => Ok(Exit::Yes),
     }
@@ -232,6 +236,7 @@ impl Command {
             | Command::Exceptions(_)
             | Command::Recover
             | Command::Flags(_)
+            | Command::Findings(_)
             | Command::Mode(_) => true,
             Command::Verify(options) => options.is_pass(),
             _ => false,

@@ -1,5 +1,6 @@
 //! The console's API and the flags for applications, over HTTP.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -112,6 +113,8 @@ async fn without_tokens_it_is_read_only_and_for_this_machine() -> Result<()> {
     let target = site.get("/api/v1/targets/users", &[]).await?.json()?;
     assert_eq!(target["exceptions"][0]["missing_id"], "99", "{target}");
     assert!(target["lag"].as_array().is_some_and(|l| !l.is_empty()), "{target}");
+    let part = &target["coverage"][0];
+    assert!(part["high"].is_null() && part["rows"] == 3 && part["age_seconds"].is_u64(), "{target}");
     let page = site.get("/api/v1/exceptions?kind=report&limit=1", &[]).await?.json()?;
     assert_eq!((page["exceptions"].as_array().map(Vec::len), &page["next"]), (Some(1), &Value::Null));
     for missing in
@@ -245,5 +248,48 @@ async fn applications_ask_for_flags() -> Result<()> {
     d.yes(&["flags", "set", "people", "legacy", "--because", "back"]).await?;
     assert_eq!(one("people").await?.json()?["value"], "legacy", "a step down holds at once");
     assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_outage_nobody_reads_the_new_side_before_it_is_of_now() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "console_fresh").await?;
+    small.sql("INSERT INTO users (id, email) SELECT seq, CONCAT('u', seq) FROM seq_10_to_20000").await?;
+    let (mut first, site) = up(&small, &[]).await?;
+    small.deployment.yes(&["verify", "--once"]).await?;
+    for state in ["dual_write", "shadow_read", "new_read"] {
+        small.deployment.yes(&["flags", "set", "people", state, "--because", "cutover"]).await?;
+    }
+    let served =
+        async |site: &Site| site.post("/ofrep/v1/evaluate/flags/people", &[], json!({})).await?.json();
+    until("new_read is served", Duration::from_secs(20), || async {
+        let flag = served(&site).await.map_err(|e| e.to_string())?;
+        if flag["value"] == "new_read" { Ok(()) } else { Err(flag.to_string()) }
+    })
+    .await?;
+    assert_eq!(support::terminate(&mut first).await?, Some(0));
+
+    small.sql("UPDATE users SET email = CONCAT(email, '!')").await?;
+    let mut second = small.deployment.start(&["up", "--console", &site.address])?;
+    let held = AtomicBool::new(false);
+    until("new_read is served again", Duration::from_secs(60), || async {
+        let flag = served(&site).await.map_err(|e| e.to_string())?;
+        if flag["value"] == "new_read" {
+            return Ok(());
+        }
+        assert_eq!(
+            (&flag["value"], &flag["metadata"]["stored"]),
+            (&"dual_write".into(), &"new_read".into()),
+            "{flag}"
+        );
+        held.store(true, Relaxed);
+        Err("held back".to_string())
+    })
+    .await?;
+    let stale = "SELECT COUNT(*) FROM users u LEFT JOIN people p USING (id) WHERE NOT p.email <=> u.email";
+    assert_eq!(small.sql(stale).await?, "0", "whoever reads now reads what is");
+    assert!(held.load(Relaxed), "it was not held back for a moment");
+    assert_eq!(support::terminate(&mut second).await?, Some(0));
     Ok(())
 }

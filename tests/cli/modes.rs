@@ -101,7 +101,15 @@ async fn a_target_whose_lanes_are_off_is_left_alone_and_its_passes_wait() -> Res
     small.applied(&mut up).await?;
     assert_eq!(small.sql("SELECT email FROM people WHERE id = 2").await?, "bob");
     assert_eq!(small.sql("SELECT seconds FROM users WHERE id = 2").await?, "420", "others go on");
-    json(d, &["verify", "--once"], 1, "verdict").await?;
+    let verdict = json(d, &["verify", "--once"], 2, "verdict").await?;
+    let reasons: Vec<_> = verdict["targets"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .flat_map(|t| t["reasons"].as_array())
+        .flatten()
+        .collect();
+    assert!(reasons.len() == 1 && reasons[0]["criterion"] == "mode", "{verdict}");
     json(d, &["verdict", "--only", "users"], 0, "verdict_target").await?;
     assert_eq!(small.sql("SELECT email FROM people WHERE id = 2").await?, "bob");
 

@@ -1,11 +1,14 @@
 //! What a verdict stands on: that the verifier is awake, that repeating changes nothing, and that what nobody logged is found.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::Value;
 use testkit::servers::Mariadb;
+use testkit::wait::until;
 
 use crate::small::Small;
-use crate::{json, support};
+use crate::{both, json, support};
 
 const CLOSED: &str = "SELECT GROUP_CONCAT(CONCAT(target, ' ', scope_key, ' ', kind, ' ', cause, ' ', state) ORDER BY id) FROM finding";
 
@@ -33,6 +36,9 @@ async fn what_was_kept_out_of_the_binlog_is_found_named_and_repaired() -> Result
         assert!(target["sampled"].as_u64() > Some(0), "{target}");
     }
     assert_eq!(verdict["canary"]["found"], verdict["canary"]["damaged"]);
+    let references = criterion(&verdict, "referential integrity");
+    let followed = references["evidence"].as_str().unwrap_or_default().to_owned();
+    assert!(references["answer"] == "ready" && followed.starts_with("1 references"), "{references}");
 
     // One on either side: nothing in the binlog leads to them.
     small
@@ -57,6 +63,11 @@ async fn what_was_kept_out_of_the_binlog_is_found_named_and_repaired() -> Result
     let last =
         "SELECT CONCAT(scope_key, ' ', cause) FROM finding WHERE kind = 'different' ORDER BY id DESC LIMIT 1";
     assert_eq!(small.control(last).await?, "1 direct_write");
+    let findings = both(d, &["findings", "--all", "--target", "people"], 0, "findings").await?;
+    let kinds: Vec<_> =
+        findings["findings"].as_array().into_iter().flatten().map(|f| f["kind"].clone()).collect();
+    assert_eq!(kinds, ["different", "direct_write", "different"]);
+    assert_eq!(both(d, &["findings"], 0, "findings").await?["findings"], serde_json::json!([]));
     assert_eq!(support::terminate(&mut up).await?, Some(0));
     Ok(())
 }
@@ -131,6 +142,53 @@ UPDATE users SET boss_uuid = UNHEX(MD5('other')) WHERE boss_uuid IS NOT NULL";
         );
         assert!(reason(&verdict, "id maps").is_some(), "{verdict}");
     }
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_goes_on_where_it_was_when_the_verifier_was_killed() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let mut small = Small::new(server, "cli_resume").await?;
+    small.deployment = small.deployment.clone().set("CROSSFADE_VERIFY_EVERY", "1s");
+    let d = &small.deployment;
+    small.sql("INSERT INTO users (id, email) SELECT seq, CONCAT('u', seq) FROM seq_10_to_60000").await?;
+    let mut up = small.up().await?;
+    // `people` comes first, and takes seconds at its pace.
+    let sweep =
+        "SELECT CONCAT(segment, ' ', began_at, ' ', ended_at IS NULL) FROM sweep WHERE target = 'people'";
+    let middle = until("the sweep is in the middle", Duration::from_secs(60), || async {
+        let at = small.control(sweep).await.map_err(|e| e.to_string())?;
+        let part: u32 = at.split(' ').next().and_then(|p| p.parse().ok()).unwrap_or_default();
+        if part > 3 && at.ends_with('1') { Ok((part, at)) } else { Err(at) }
+    })
+    .await?;
+    support::kill(&mut up).await?;
+    let first = "SELECT seen_at FROM coverage WHERE target = 'people' AND segment = 0";
+    let (part, began) = (middle.0, middle.1.split_once(' ').map(|(_, b)| b.to_owned()).unwrap_or_default());
+    let compared = small.control(first).await?;
+
+    let mut up = small.up().await?;
+    until("the sweep has ended", Duration::from_secs(90), || async {
+        let at = small.control(sweep).await.map_err(|e| e.to_string())?;
+        if at.ends_with('0') { Ok(()) } else { Err(at) }
+    })
+    .await?;
+    let ended = small.control("SELECT CONCAT(began_at, ' 1') FROM sweep WHERE target = 'people'").await?;
+    assert_eq!(ended, began, "it is the same sweep");
+    assert_eq!(small.control(first).await?, compared, "part 0 was not compared again; it was at {part}");
+    until("a verdict", Duration::from_secs(90), || async {
+        let verdict = small.control("SELECT verdict FROM verdict WHERE target = 'people'").await;
+        match verdict.map_err(|e| e.to_string())?.as_str() {
+            "ready" => Ok(()),
+            other => Err(other.to_string()),
+        }
+    })
+    .await?;
+    let wanted = small
+        .control("SELECT JSON_VALUE(body, '$.wanted_rows') FROM verdict WHERE target = 'people'")
+        .await?;
+    assert_eq!(wanted, "59994", "rows before and behind the kill count");
     assert_eq!(support::terminate(&mut up).await?, Some(0));
     Ok(())
 }

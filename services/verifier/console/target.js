@@ -6,6 +6,7 @@ import { api, poll } from "./net.js";
 import { changed, elapsed, isLost, mayAct, store } from "./store.js";
 import { flagName, phase, rowsOf, targetBadge } from "./overview.js";
 import { reasonList, reasonsOf } from "./reasons.js";
+import { evidence } from "./evidence.js";
 import { lag } from "./lag.js";
 import { announce, ask, bar, code, digest, duration, empty, facts, failure, moment, note, number, prose, section, table, tag, time, age } from "./ui.js";
 
@@ -46,6 +47,7 @@ function view(name, asked) {
     h("div", { key: "grid", class: "top two" }, state(t), flag(t, asked)),
     against.length > 0 && section("What stands against it", { id: "why" }, h("ul", { class: "reasons flat" }, reasonList(against))),
     section("Lag", { id: "lag" }, d ? lag(d.lag ?? []) : empty("Loading…")),
+    ...evidence(d),
     section("Findings", { id: "findings" }, d ? findings(d.findings ?? []) : empty("Loading…")),
     section("Flag's history", { id: "history" }, d ? history(d.history ?? []) : empty("Loading…")),
     section("Exceptions", { id: "exceptions", aside: h("a", { href: `#/exceptions?target=${encodeURIComponent(name)}` }, "All of them") },
@@ -80,6 +82,7 @@ function state(t) {
     ["Unstable, strangers", compared ? `${number(t.unstable)}, ${number(t.strangers)}` : "–"],
     ["Parked, waived", [h("span", { class: t.parked > 0 ? "bad num" : "num" }, number(t.parked)), `, ${number(t.waived ?? 0)}`]],
     ["Reports", number(t.reports)],
+    ["Writer", t.mode === "compare" ? tag("only compares", "strong") : t.mode === "off" ? tag("off", "strong") : t.mode === "write" ? "writes" : "no lanes yet"],
   ]));
 }
 
@@ -143,6 +146,7 @@ function findings(list) {
       { id: "id", name: "Id", class: "right", cell: (f) => h("span", { class: "num" }, f.id) },
       { id: "scope", name: "Scope", cell: (f) => code(f.scope) },
       { id: "kind", name: "Kind", cell: (f) => flagName(f.kind) },
+      { id: "cause", name: "Cause", cell: (f) => (f.cause ? flagName(f.cause) : "–") },
       { id: "state", name: "State", cell: (f) => (f.state === "confirmed" ? tag("confirmed", "bad") : tag(f.state)) },
       { id: "wanted", name: "Wanted", class: "full", cell: (f) => digest(f.wanted, "–") },
       { id: "present", name: "Present", class: "full", cell: (f) => digest(f.present, "–") },

@@ -78,12 +78,14 @@ pub fn of(targets: &[TargetVerdict], maps: &[MapEvidence], deferred: &[Deferred]
         ),
         criterion(
             "referential integrity",
-            equal,
+            worst(targets, &["referential integrity"]).max(coverage),
             format!(
-                "a reference is written only while its parent exists: {reports} without one are reported and NULL"
+                "{} references followed to their parents: {} rows lead nowhere; {reports} values without a parent are NULL and reported",
+                sum(|t| t.evidence.references),
+                sum(|t| t.evidence.dangling)
             ),
             APPLICATION,
-            "`crossfade exceptions list` names the parents that are missing",
+            "find who writes these columns; `crossfade exceptions list` names the parents that legacy itself misses",
         ),
     ];
     all.push(rerun(targets));
@@ -210,7 +212,7 @@ mod tests {
         assert_eq!(against(TargetEvidence { present_rows: 2, ..good() }), ["counts", "high-risk items"]);
         assert_eq!(
             against(TargetEvidence { confirmed: 1, ..good() }),
-            ["counts", "samples and hashes", "referential integrity", "high-risk items"]
+            ["counts", "samples and hashes", "high-risk items"]
         );
         assert_eq!(
             against(TargetEvidence { parked: 1, ..good() }),

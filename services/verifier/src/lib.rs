@@ -14,6 +14,7 @@ pub mod flags;
 pub mod identity;
 pub mod modes;
 pub mod pass;
+mod references;
 pub mod replay;
 mod sample;
 pub mod status;

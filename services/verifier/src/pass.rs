@@ -153,6 +153,8 @@ impl Pass<'_> {
         if matches!(target.sync, plan::checked::Sync::Batch { .. }) {
             // Its lanes stand still between two runs: a difference proves nothing, and a repair would only wait with it.
             evidence.waiting = evidence.found;
+        } else if evidence.mode == Some(Mode::Off) {
+            // Somebody else keeps both sides alike, where that can be: a difference says nothing of us.
         } else {
             let Confirmed { differences: left, unstable } =
                 self.repair(session, &sql, &mut evidence, swept.confirmed).await?;
@@ -162,6 +164,9 @@ impl Pass<'_> {
                 findings::close(session, db, table, &left).await.map_err(failed)?;
             }
             confirm::returned(session, db, table, RETURNS).await.map_err(failed)?;
+        }
+        if evidence.mode != Some(Mode::Off) {
+            (evidence.references, evidence.dangling) = self.references(session, &sql).await?;
         }
         self.counts(session, &mut evidence).await.map_err(failed)?;
         if evidence.complete && self.resume.is_some() {

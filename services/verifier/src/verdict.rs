@@ -79,6 +79,12 @@ pub struct TargetEvidence {
     /// More differ than may be repaired without asking: the pass stopped there.
     #[serde(default)]
     pub too_many: bool,
+    /// References of the target that were followed to their parents.
+    #[serde(default)]
+    pub references: u64,
+    /// Rows in which one leads nowhere.
+    #[serde(default)]
+    pub dangling: u64,
     /// Of the differences found, those that nothing in the binlog explains.
     #[serde(default)]
     pub unlogged: u64,
@@ -231,6 +237,11 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
             format!("{} rows wanted, {} present while rows were changing", e.wanted_rows, e.present_rows);
         reasons.push(reason("counts", Unknown, detail, "`crossfade verify --once`"));
     }
+    if e.dangling > 0 && e.parked + e.waived == 0 {
+        let detail = format!("in {} rows a reference leads to no parent", e.dangling);
+        let next = "find who writes these columns, or who deleted the parents unlogged; then `crossfade verify --once`";
+        reasons.push(reason("referential integrity", NotReady, detail, next));
+    }
     if e.strangers > 0 {
         let detail = format!("{} rows that no legacy row leads to", e.strangers);
         reasons.push(reason("no extra rows", NotReady, detail, "delete them, or find who writes the table"));
@@ -334,6 +345,7 @@ mod tests {
             (TargetEvidence { complete: false, ..good() }, Answer::Unknown),
             (TargetEvidence { confirmed: 1, ..good() }, Answer::NotReady),
             (TargetEvidence { strangers: 1, ..good() }, Answer::NotReady),
+            (TargetEvidence { references: 1, dangling: 1, ..good() }, Answer::NotReady),
             (TargetEvidence { too_many: true, complete: false, ..good() }, Answer::NotReady),
             (
                 TargetEvidence { pending: Some("needs 0-1-9".into()), complete: false, ..good() },

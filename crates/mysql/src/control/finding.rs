@@ -7,6 +7,7 @@ use crate::{Database, DbError, Session};
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Finding {
     pub id: u64,
+    pub target: String,
     pub scope: String,
     pub kind: String,
     /// What explains a difference; `unlogged`: nothing in the binlog does.
@@ -28,13 +29,25 @@ pub async fn newest(
     target: &str,
     limit: u32,
 ) -> Result<Vec<Finding>, DbError> {
+    list(session, db, Some(target), false, limit).await
+}
+
+/// The newest findings, newest first: of all targets or one, open ones or all.
+pub async fn list(
+    session: &mut Session,
+    db: &Database,
+    target: Option<&str>,
+    open: bool,
+    limit: u32,
+) -> Result<Vec<Finding>, DbError> {
+    let of = target.map_or("TRUE".into(), |t| format!("target = {}", quote::text(t)));
+    let state = if open { "closed_at IS NULL" } else { "TRUE" };
     let rows = session
         .rows(&format!(
-            "SELECT id, scope_key, kind, IF(closed_at IS NULL, 'confirmed', 'repaired'), LOWER(HEX(wanted)), LOWER(HEX(present)), {}, {}, cause, position FROM {} WHERE target = {} ORDER BY id DESC LIMIT {limit}",
+            "SELECT id, scope_key, kind, IF(closed_at IS NULL, 'confirmed', 'repaired'), LOWER(HEX(wanted)), LOWER(HEX(present)), {}, {}, cause, position, target FROM {} WHERE {of} AND {state} ORDER BY id DESC LIMIT {limit}",
             super::utc("seen_at"),
             super::utc("closed_at"),
             db.control_table("finding"),
-            quote::text(target),
         ))
         .await?;
     rows.iter()
@@ -51,6 +64,7 @@ pub async fn newest(
                 closed_at: text(7)?,
                 cause: text(8)?,
                 position: text(9)?,
+                target: text(10)?.unwrap_or_default(),
             })
         })
         .collect()

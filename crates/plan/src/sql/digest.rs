@@ -76,6 +76,32 @@ impl TargetSql<'_> {
         format!("COALESCE(CONCAT(LENGTH({bytes}), ':', {bytes}), 'NULL')")
     }
 
+    /// Per reference: the column, and a query for the number of target rows in which it leads to no parent.
+    pub fn dangling(&self) -> Vec<(&str, String)> {
+        let columns = self.target.columns.iter().filter_map(|c| Some((c, c.reference.as_ref()?)));
+        // A value that only stands beside a reference is none itself.
+        let columns = columns.filter(|(_, r)| r.id.is_none());
+        columns
+            .map(|(c, r)| {
+                let own = format!("t.{}", quote::ident(&c.column.name));
+                let parent = format!("p.{}", quote::ident(&r.parent_key.name));
+                let (map, id) = match &r.map {
+                    Some(map) => (
+                        format!(" LEFT JOIN {} AS m ON m.uuid_binary = {own}", super::qualified(self.plan, map)),
+                        "m.legacy_id".to_string(),
+                    ),
+                    None => (String::new(), own.clone()),
+                };
+                let sql = format!(
+                    "SELECT COUNT(*) FROM {} AS t{map} LEFT JOIN {} AS p ON {parent} = {id} WHERE {own} IS NOT NULL AND {parent} IS NULL",
+                    self.table(),
+                    super::qualified(self.plan, &r.parent),
+                );
+                (c.column.name.as_str(), sql)
+            })
+            .collect()
+    }
+
     /// Target rows that no scope leads to, because their UUID stands in no map. `None`: the target carries legacy keys.
     pub fn strangers(&self) -> Option<String> {
         if self.target.kind == TargetKind::Parallel {

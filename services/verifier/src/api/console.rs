@@ -18,6 +18,7 @@ const FILES: &[(&str, &str)] = files![
     "style.css",
     "app.js",
     "dom.js",
+    "evidence.js",
     "exceptions.js",
     "lag.js",
     "net.js",

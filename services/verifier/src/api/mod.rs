@@ -6,12 +6,14 @@ mod acts;
 mod auth;
 mod console;
 mod error;
+mod fresh;
 mod ofrep;
 mod overview;
 mod reads;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,6 +43,8 @@ pub struct Api {
     /// The last overview: many readers cost the database what one does.
     overview: tokio::sync::Mutex<Option<(Instant, Arc<Value>)>>,
     lag: Mutex<VecDeque<Lag>>,
+    /// The new side shows what was committed a moment ago.
+    fresh: AtomicBool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -60,6 +64,7 @@ impl Api {
             flags: tokio::sync::Mutex::default(),
             overview: tokio::sync::Mutex::default(),
             lag: Mutex::default(),
+            fresh: AtomicBool::new(false),
         })
     }
 
@@ -133,6 +138,7 @@ impl Api {
                 Err(e) = served.into_future() => tracing::error!(error = %e, "the console is no longer served"),
             }
         });
+        tokio::spawn(self.clone().follow_freshness(stop.clone()));
         tokio::spawn(self.follow_lag(stop));
         Ok(bound)
     }

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use mysql::DbError;
 use mysql::control::flag;
+use mysql::control::lane::{self, Mode};
 use serde_json::{Value, json};
 
 use super::auth::Caller;
@@ -20,18 +21,35 @@ use crate::flags::State as FlagState;
 impl Api {
     async fn flags(&self) -> Result<Vec<(String, Value)>, ApiError> {
         let db = &self.context.database;
-        let stored = self.with_flags(async |session| Ok::<_, DbError>(flag::all(session, db).await?)).await?;
+        let (stored, modes) = self
+            .with_flags(async |session| {
+                Ok::<_, DbError>((flag::all(session, db).await?, lane::modes(session, db).await?))
+            })
+            .await?;
+        let fresh = self.is_fresh();
         let of = |t: &plan::checked::Target| {
-            stored.get(&t.table).map_or(FlagState::Legacy, |s| FlagState::stored(&s.state))
+            let state = stored.get(&t.table).map_or(FlagState::Legacy, |s| FlagState::stored(&s.state));
+            // Of a target whose lanes are off the new side is the application's own.
+            let served =
+                if fresh || modes.get(&t.table) == Some(&Mode::Off) { state } else { held_back(state) };
+            evaluated(&t.table, state, served)
         };
-        Ok(self.context.plan.targets.iter().flat_map(|t| evaluated(&t.table, of(t))).collect())
+        Ok(self.context.plan.targets.iter().flat_map(of).collect())
     }
 }
 
-fn evaluated(target: &str, state: FlagState) -> Vec<(String, Value)> {
+/// What is served while the new side is behind: nobody reads it.
+fn held_back(state: FlagState) -> FlagState {
+    state.min(FlagState::DualWrite)
+}
+
+fn evaluated(target: &str, stored: FlagState, state: FlagState) -> Vec<(String, Value)> {
+    let metadata = match stored == state {
+        true => json!({}),
+        false => json!({ "stored": stored.name(), "held_back": "the new side is behind" }),
+    };
     let said = |key: String, variant: &str, value: Value| {
-        let body =
-            json!({ "key": key, "reason": "STATIC", "variant": variant, "value": value, "metadata": {} });
+        let body = json!({ "key": key, "reason": "STATIC", "variant": variant, "value": value, "metadata": metadata });
         (key, body)
     };
     let boolean =

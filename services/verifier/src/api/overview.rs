@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::stream;
 use mysql::control::flag::{self, Stored};
+use mysql::control::lane::{self, Mode};
 use mysql::{DbError, Session};
 use plan::checked::{Target, TargetKind};
 use serde_json::{Value, json};
@@ -71,9 +72,12 @@ impl Api {
         let overall = &verdicts.overall;
         let shown = overall.shown();
         let status = status::read(session, db, &self.context.source, overall.answer).await?;
-        let flags = flag::all(session, db).await?;
-        let targets: Vec<Value> =
-            plan.targets.iter().map(|t| self.target(t, &status, &verdicts, flags.get(&t.table))).collect();
+        let (flags, modes) = (flag::all(session, db).await?, lane::modes(session, db).await?);
+        let targets: Vec<Value> = plan
+            .targets
+            .iter()
+            .map(|t| self.target(t, &status, &verdicts, flags.get(&t.table), modes.get(&t.table)))
+            .collect();
         Ok(json!({
             "schema_version": 1,
             "now": now(),
@@ -105,6 +109,7 @@ impl Api {
         status: &Status,
         verdicts: &Verdicts,
         stored: Option<&Stored>,
+        mode: Option<&Mode>,
     ) -> Value {
         let verdict = verdicts.of(&target.table);
         let shown = verdict.shown();
@@ -148,6 +153,8 @@ impl Api {
             "parked": count("parked").saturating_sub(number("waived").unwrap_or_default()),
             "waived": number("waived"),
             "reports": count("report"),
+            "mode": mode.map(|m| m.name()),
+            "oldest_part_seconds": shown.get("oldest_part_seconds"),
             "reasons": if runs { shown["reasons"].clone() } else { json!([]) },
             "backfill": backfill,
             "flag": {

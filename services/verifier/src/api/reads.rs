@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use mysql::control::{audit, exceptions, finding};
+use mysql::control::{audit, dual_write, exceptions, finding, sweep};
 use plan::quote;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -35,13 +35,15 @@ pub async fn target(
         return Err(ApiError::not_found(format!("the plan has no target `{name}`")));
     };
     let db = &api.context.database;
-    let (findings, open, history) = api
+    let (findings, open, history, coverage, dual_writes) = api
         .with(async |session| {
             let condition = format!("closed_at IS NULL AND target_table = {}", quote::text(&name));
             Ok::<_, ApiError>((
                 finding::newest(session, db, &name, 100).await?,
                 exceptions::list(session, db, &condition, "id DESC", 100).await?,
                 audit::entries(session, db, Some(&name), 0, MOST).await?,
+                sweep::covered(session, db, &name).await?,
+                dual_write::hours(session, db, &name, 48).await?,
             ))
         })
         .await?;
@@ -50,6 +52,8 @@ pub async fn target(
         "lag": api.lag(),
         "findings": findings,
         "exceptions": open.iter().map(shown).collect::<Vec<_>>(),
+        "coverage": coverage,
+        "dual_writes": dual_writes,
         "history": history.iter().filter(|e| e.what == "flag").collect::<Vec<_>>(),
     })))
 }
