@@ -8,6 +8,7 @@ pub mod confirm;
 pub mod criteria;
 pub mod error;
 pub mod fence;
+pub mod fidelity;
 pub mod flags;
 pub mod identity;
 pub mod modes;

@@ -20,6 +20,7 @@ use plan::sql::{Range, Scopes, TargetSql};
 use crate::compare::{self, Difference};
 use crate::confirm::{self, Confirmed};
 use crate::error::VerifierError;
+use crate::fidelity;
 use crate::flags::State;
 use crate::identity;
 use crate::verdict::{self, Deferred, DualWrite, TargetEvidence, Verdict};
@@ -57,6 +58,7 @@ impl Pass<'_> {
 
     /// Runs the pass and stores the verdicts.
     pub async fn run(&self, session: &mut Session) -> Result<Verdict, VerifierError> {
+        fidelity::take(session, self.db, self.plan).await.map_err(VerifierError::Control)?;
         // The reader has written down every direct write that was committed before this.
         confirm::settle(session, self.db, self.source, PATIENCE).await?;
         let known = finding::last(session, self.db).await.map_err(VerifierError::Control)?;
@@ -82,7 +84,9 @@ impl Pass<'_> {
                 review_by: d.review_by.clone(),
             })
             .collect();
-        let all = verdict::of_all(position.to_string(), targets, maps, deferred);
+        let mut all = verdict::of_all(position.to_string(), targets, maps, deferred);
+        let fidelity = fidelity::read(session, self.db, self.plan).await.map_err(VerifierError::Control)?;
+        fidelity.enter(&mut all);
         self.store(session, &all, known).await.map_err(VerifierError::Control)?;
         Ok(all)
     }
