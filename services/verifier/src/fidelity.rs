@@ -106,7 +106,7 @@ impl FidelityEvidence {
                 format!("not compared with the binlog yet: {}", self.unseen.join(", "))
             }
             Answer::Ready => format!(
-                "{} rows of {} tables: the binlog says of {} columns what a SELECT says; {} tables are empty",
+                "{} sampled rows of {} tables: the binlog says of {} columns what a SELECT says; {} tables are empty",
                 self.rows, self.tables, self.columns, self.empty
             ),
         }
@@ -163,7 +163,7 @@ mod tests {
         let unseen = FidelityEvidence { unseen: vec!["users".into()], ..seen.clone() };
         let wrong = FidelityEvidence { disagree: vec!["users.role".into()], ..unseen.clone() };
         for (evidence, answer, names) in [
-            (&seen, Answer::Ready, "60 rows of 2 tables"),
+            (&seen, Answer::Ready, "60 sampled rows of 2 tables"),
             (&unseen, Answer::Unknown, "users"),
             (&wrong, Answer::NotReady, "users.role"),
         ] {

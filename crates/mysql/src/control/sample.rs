@@ -93,7 +93,7 @@ pub async fn ensure(session: &mut Session, db: &Database, plan: &Checked) -> Res
         let [sample, row] = own_columns(&columns).map(|c| ident(&c));
         // The server copies types, character sets, labels and precisions, and leaves defaults of keys and rules behind.
         let create = format!(
-            "CREATE OR REPLACE TABLE {} ({sample} BIGINT UNSIGNED NOT NULL, {row} BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY) ENGINE = InnoDB AS SELECT {} FROM {}.{} WHERE FALSE",
+            "CREATE OR REPLACE TABLE {} ({sample} BIGINT UNSIGNED NOT NULL DEFAULT 0, {row} BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY) ENGINE = InnoDB AS SELECT {} FROM {}.{} WHERE FALSE",
             db.control_table(&name),
             list(&columns),
             ident(&plan.schema),
