@@ -10,6 +10,8 @@ mod control;
 mod ddl;
 #[path = "bad_input/direct.rs"]
 mod direct;
+#[path = "bad_input/fidelity.rs"]
+mod fidelity;
 #[path = "bad_input/keys.rs"]
 mod keys;
 #[path = "bad_input/locks.rs"]

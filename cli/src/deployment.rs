@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use bus::in_process::Limits;
 use bus::{Bus, InProcess, Topics};
 use mysql::control::lane::{self, Mode};
-use mysql::control::{applied, pass, redrive};
+use mysql::control::{applied, pass, redrive, sample};
 use mysql::{Database, Session};
 use plan::catalog::Catalog;
 use plan::checked::Checked;
@@ -46,6 +46,7 @@ async fn migrated(
     let done = mysql::migrate(db, &settings.deployment(&plan.digest), accept_plan).await?;
     mysql::refresh_catalog(session, db).await?;
     mysql::ensure_maps(session, &plan).await?;
+    sample::ensure(session, db, &plan).await?;
     Ok((done, plan))
 }
 
@@ -159,6 +160,7 @@ pub async fn recover(settings: &Settings) -> anyhow::Result<usize> {
         context.lanes,
     )
     .await?;
+    sample::forget_all(&mut session, &db).await?;
     for table in ["pass", "verdict"] {
         session.execute(&format!("DELETE FROM {}", db.control_table(table))).await?;
     }

@@ -202,6 +202,28 @@ CREATE TABLE IF NOT EXISTS verdict (
   expires_at  DATETIME(6) NOT NULL
 );
 
+-- What was taken from a watched table into `fidelity_<table>`, to compare what the binlog says of it with a SELECT.
+CREATE TABLE IF NOT EXISTS sample (
+  table_name  VARCHAR(64) NOT NULL PRIMARY KEY,
+  shape       CHAR(36) CHARACTER SET ascii NOT NULL,   -- of its columns
+  sample      BIGINT UNSIGNED NOT NULL DEFAULT 0,      -- the newest; never counted anew
+  since       BIGINT UNSIGNED NOT NULL DEFAULT 0,      -- up to this one they say nothing any more
+  row_count   BIGINT UNSIGNED NULL,                    -- of the newest
+  taken_at    DATETIME(6) NULL
+);
+
+-- What the reader found in the newest sample that it compared, column by column.
+CREATE TABLE IF NOT EXISTS fidelity (
+  table_name   VARCHAR(64) NOT NULL,
+  column_name  VARCHAR(64) NOT NULL,
+  sample       BIGINT UNSIGNED NOT NULL,
+  position     TEXT NOT NULL,                          -- the end of the sample's transaction
+  compared     BIGINT UNSIGNED NOT NULL,
+  differ       BIGINT UNSIGNED NOT NULL,
+  compared_at  DATETIME(6) NOT NULL,
+  PRIMARY KEY (table_name, column_name)
+);
+
 -- How far the application has moved to a target. No row: legacy.
 CREATE TABLE IF NOT EXISTS flag (
   target  VARCHAR(64) NOT NULL PRIMARY KEY,

@@ -3,8 +3,8 @@
 //! - Legacy tables are read by column: what the plan does not read can't be read.
 //! - The writer may change the new columns and no other; beside them only the ON UPDATE columns that it must write to
 //!   themselves, so that they stay.
-//! - The reader gets no data at all: the replication stream is its right, and `REFERENCES` on the columns of the plan only
-//!   lets it see their types.
+//! - The reader gets no legacy data at all: the replication stream is its right, and `REFERENCES` on the columns of the plan
+//!   only lets it see their types. What it compares the stream with are samples in the control schema.
 //! - Only the administrator's account, used by people and by `crossfade migrate`, changes tables.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,7 @@ use plan::catalog::{Catalog, Flavour};
 use plan::checked::{Checked, Target, TargetKind};
 use plan::quote::ident;
 
+use crate::control::sample;
 use crate::reads::reads;
 
 /// Who needs rights.
@@ -137,6 +138,7 @@ pub fn required(role: Role, rights: &Rights<'_>) -> Vec<Grant> {
                 let image = watched.image.iter().flat_map(|i| &i.columns).map(|c| c.name.clone());
                 list.columns(table, "REFERENCES", image.collect());
             }
+            list.samples(rights, &["SELECT"]);
         }
         Role::Mapper => list.reads(rights),
         Role::IdMapper => {
@@ -152,6 +154,12 @@ pub fn required(role: Role, rights: &Rights<'_>) -> Vec<Grant> {
         Role::Verifier => {
             list.reads(rights);
             list.maps(rights);
+            list.samples(rights, &["SELECT", "INSERT", "DELETE"]);
+            for (table, watched) in &rights.plan.watched {
+                // With `publish: rows` samples are of whole rows.
+                let image = watched.image.iter().flat_map(|i| &i.columns).map(|c| c.name.clone());
+                list.columns(table, "SELECT", image.collect());
+            }
             for target in &rights.plan.targets {
                 if target.kind == TargetKind::Shadow {
                     list.tables(&target.table, &["SELECT"]);
@@ -217,6 +225,8 @@ impl List<'_> {
                 on("reader", KEEP);
                 on("finding", ADD);
                 on("flag", READ);
+                on("sample", READ);
+                on("fidelity", KEEP);
             }
             Role::Mapper => {
                 on("redrive", ALL);
@@ -249,10 +259,20 @@ impl List<'_> {
                 }
                 on("flag", KEEP);
                 on("audit", ADD);
+                on("sample", MOVE);
                 on("exceptions", MOVE);
                 self.add(Object::Schema(self.control.into()), "SELECT");
             }
             Role::Admin => {}
+        }
+    }
+
+    /// The tables that hold samples of watched ones.
+    fn samples(&mut self, rights: &Rights<'_>, held: &[&str]) {
+        for table in rights.plan.watched.keys() {
+            for right in held {
+                self.add(Object::Table(self.control.into(), sample::table(table)), right);
+            }
         }
     }
 

@@ -7,6 +7,8 @@ mod common;
 use std::path::Path;
 
 use common::database;
+use mysql::control::fidelity::{self, Compared};
+use mysql::control::sample;
 use mysql::{Class, Database, DbError, Deployment, Held, Inquiry, Rights, Role, Session, Severity};
 use plan::checked::{Checked, TargetKind};
 use plan::sql::{IdentitySql, Range, Scopes, TargetSql};
@@ -75,6 +77,10 @@ impl World {
         Database::new(url.parse().unwrap(), self.database.control())
     }
 
+    async fn session_of_root(&self) -> Session {
+        self.database.session().await.unwrap()
+    }
+
     async fn session(&self, role: Role) -> Session {
         self.database_of(role).session().await.unwrap()
     }
@@ -97,9 +103,10 @@ async fn refused(session: &mut Session, sql: &str, codes: &[u16]) {
     assert!(error.class == Class::Privilege && codes.contains(&error.code.unwrap()), "{sql}: {error}");
 }
 
-/// Whole images ask for more of the reader, who sees types and no data, and for nothing of the others.
+/// Whole images ask for more of the reader, who sees types and no data, and of the verifier, who takes samples of whole
+/// rows; for nothing of the others.
 #[tokio::test]
-async fn whole_images_show_the_reader_more_columns_and_nobody_else() {
+async fn whole_images_show_reader_and_verifier_more_columns_and_nobody_else() {
     let mut world = World::new("grants_rows").await;
     let keys = mysql::print_grants(&world.rights(), |role| role.name().into());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plans/phase2");
@@ -108,14 +115,16 @@ async fn whole_images_show_the_reader_more_columns_and_nobody_else() {
     let raw = plan::parse_files(sources).unwrap_or_else(|p| panic!("{p}"));
     world.plan = plan::check(&raw, &world.catalog, &Default::default()).unwrap_or_else(|p| panic!("{p}"));
     let rows = mysql::print_grants(&world.rights(), |role| role.name().into());
-    let changed = |part: &str| {
-        let (old, new) = (keys.split("\n-- "), rows.split("\n-- "));
-        old.zip(new).filter(|(o, n)| o != n).all(|(o, _)| o.starts_with(part))
-    };
-    assert!(keys != rows && changed("cdc-reader"), "{rows}");
+    let (old, new) = (keys.split("\n-- "), rows.split("\n-- "));
+    let changed: Vec<&str> =
+        old.zip(new).filter(|(o, n)| o != n).filter_map(|(o, _)| o.lines().next()).collect();
+    assert_eq!(changed, ["cdc-reader", "verifier"], "{rows}");
 
     mysql::migrate(&world.database, &world.deployment, false).await.unwrap();
-    world.run_printed(|heading| heading == "cdc-reader").await;
+    sample::ensure(&mut world.root, &world.database, &world.plan).await.unwrap();
+    mysql::ensure_maps(&mut world.root, &world.plan).await.unwrap();
+    world.run_printed(|heading| matches!(heading, "cdc-reader" | "verifier")).await;
+    samples_can_be_taken_and_compared(&world).await;
     let mut reader = world.session(Role::CdcReader).await;
     for (table, watched) in &world.plan.watched {
         let seen = reader
@@ -151,6 +160,7 @@ async fn the_printed_grants_are_enough_and_not_more() {
         "the administrator's account sees the whole catalog"
     );
     mysql::ensure_maps(&mut session, &world.plan).await.unwrap();
+    sample::ensure(&mut session, &admin, &world.plan).await.unwrap();
     session.close().await;
 
     world.run_printed(|heading| heading != "admin").await;
@@ -166,6 +176,7 @@ async fn the_printed_grants_are_enough_and_not_more() {
         assert!(stored.is_some(), "every service can take the catalog from the control schema");
     }
     services_can_work(&world).await;
+    samples_can_be_taken_and_compared(&world).await;
     services_cannot_do_harm(&world).await;
     world.drop().await;
 }
@@ -240,6 +251,35 @@ async fn services_can_work(world: &World) {
     let seen = "SELECT column_type FROM information_schema.columns WHERE table_name = 'users' AND column_name = 'role_id' \
                 AND table_schema = DATABASE()";
     assert!(reader.row(seen).await.unwrap().is_some(), "the reader sees the types of what it publishes");
+}
+
+/// The verifier takes them, the reader reads and records; neither can do more.
+async fn samples_can_be_taken_and_compared(world: &World) {
+    let (db, plan) = (&world.database, &world.plan);
+    let users = "INSERT INTO users (id, email, full_name, created_at) VALUES (1, 'a', 'b', NOW(6))";
+    world.session_of_root().await.execute(users).await.unwrap();
+    let mut verifier = world.session(Role::Verifier).await;
+    let mut reader = world.session(Role::CdcReader).await;
+    for table in plan.watched.keys() {
+        let taken = sample::take(&mut verifier, db, plan, table).await;
+        assert!(taken.unwrap_or_else(|e| panic!("{table}: {}", e.server_message())));
+        let samples = db.control_table(&sample::table(table));
+        must(&mut reader, Role::CdcReader, &format!("SELECT * FROM {samples}")).await;
+        for change in ["DELETE FROM", "TRUNCATE TABLE"] {
+            refused(&mut reader, &format!("{change} {samples}"), &[1142]).await;
+        }
+        refused(&mut verifier, &format!("DROP TABLE {samples}"), &[1142]).await;
+    }
+    let found =
+        Compared { table: "users".into(), column: "id".into(), position: "0-1-1".into(), rows: 1, differ: 0 };
+    must(&mut reader, Role::CdcReader, &fidelity::record(db, 1, &[found])).await;
+    assert!(fidelity::disagreeing(&mut reader, db).await.unwrap().is_empty());
+    assert!(!fidelity::all(&mut verifier, db).await.unwrap().is_empty());
+    sample::clear(&mut verifier, db, plan, "users").await.unwrap();
+    let forged = format!("UPDATE {} SET differ = 0", db.control_table("fidelity"));
+    refused(&mut verifier, &forged, &[1142]).await;
+    let forged = format!("UPDATE {} SET since = sample", db.control_table("sample"));
+    refused(&mut reader, &forged, &[1142]).await;
 }
 
 async fn services_cannot_do_harm(world: &World) {

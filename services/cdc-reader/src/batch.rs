@@ -6,6 +6,7 @@ use bus::Record;
 use bytes::Bytes;
 use change::{Cause, Cell, ChangeBatch, Fold, Key, Op, Position, RowChange, TableName, lane_of};
 
+use crate::fidelity::Sample;
 use crate::image::{Image, Origin};
 use crate::tables::Watched;
 use crate::witness::Direct;
@@ -28,6 +29,7 @@ pub(crate) struct Batch {
     /// Commit time of the newest contributing transaction, in milliseconds since 1970.
     pub time_ms: u64,
     pub direct: Vec<(Direct, Position)>,
+    pub samples: Vec<(Sample, Position)>,
 }
 
 /// A batch as the publisher takes it.
@@ -44,6 +46,8 @@ pub(crate) struct Handed {
     pub size: usize,
     /// Others' writes into targets, each with the position of its transaction.
     pub direct: Vec<(Direct, Position)>,
+    /// Samples to be compared, each with the end of its transaction.
+    pub samples: Vec<(Sample, Position)>,
 }
 
 impl Batch {
@@ -120,6 +124,7 @@ impl Batch {
             prompt: batch.prompt,
             size: batch.bytes,
             direct: batch.direct,
+            samples: batch.samples,
         }
     }
 }

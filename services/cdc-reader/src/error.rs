@@ -65,6 +65,13 @@ pub enum ReaderError {
          {mend}, or say `publish: keys` in the plan, then start again: the position is before it"
     )]
     RowTooLarge { table: String, key: String, bytes: usize, limit: String, mend: String },
+    #[error(
+        "FIDELITY: {table}, column {columns}: what the binlog says is not what a SELECT of the same row says, in {differ} of \
+         {rows} sampled rows{said}; stopped at {position}, before the sample; take the column out of the plan (no key, no \
+         route, or `publish: keys`) or convert it to a type that both tell alike, run `crossfade migrate`, and start \
+         again; if it stops here again, run `crossfade recover`, which begins at the present with a full pass over all targets"
+    )]
+    Fidelity { table: String, columns: String, differ: u64, rows: u64, said: String, position: Position },
     #[error("MySQL sources are not supported by this reader yet; it reads MariaDB's binlog")]
     Flavour,
     #[error("the saved position of source `{source_name}`: {problem}")]
@@ -90,6 +97,7 @@ impl ReaderError {
             ReaderError::Binlog { .. } | ReaderError::Protocol { .. } => "BINLOG",
             ReaderError::BeatLost { .. } => "BEAT_LOST",
             ReaderError::RowTooLarge { .. } => "ROW_TOO_LARGE",
+            ReaderError::Fidelity { .. } => "FIDELITY",
             ReaderError::Flavour => "FLAVOUR",
             ReaderError::SavedPosition { .. } => "SAVED_POSITION",
             ReaderError::Database(_) => "DATABASE",

@@ -19,6 +19,7 @@ use crate::batch::{Batch, Handed};
 use crate::beat::Beats;
 use crate::context::Context;
 use crate::error::ReaderError;
+use crate::fidelity::Sample;
 use crate::image::Origin;
 use crate::judge::{Verdict, judge};
 use crate::schema::{Shapes, has_triggers};
@@ -49,6 +50,8 @@ pub(crate) struct Feed {
     pub scratch: Vec<RowChange>,
     /// What the transaction wrote into targets, if it turns out not to be ours.
     pub direct: Vec<Direct>,
+    /// What it put into samples.
+    pub samples: Vec<Sample>,
 }
 
 /// The transaction that is being read.
@@ -207,6 +210,7 @@ impl Feed {
         self.counters.source_time_ms.store(time_ms, Relaxed);
         self.tables.start();
         self.direct.clear();
+        self.samples.clear();
         self.group = Some(Group { gtid, time_ms, row: 0, ours: false });
         Ok(())
     }
@@ -225,6 +229,8 @@ impl Feed {
             }
             self.batch.prompt = true;
         }
+        let end = &self.position;
+        self.batch.samples.extend(self.samples.drain(..).map(|s| (s, end.clone())));
         self.batch.ended = true;
         self.counters.transactions.fetch_add(1, Relaxed);
         Ok(())
@@ -250,6 +256,10 @@ impl Feed {
                     look.note(rows, &mut self.direct);
                 }
                 Ok(())
+            }
+            Some(Sight::Sample(eye)) => {
+                let noted = eye.note(&self.tables.sampled, rows, &mut self.samples);
+                noted.map_err(|e| self.binlog(e))
             }
             Some(Sight::Barrier) => {
                 self.batch.prompt = true;

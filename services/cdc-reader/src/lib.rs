@@ -13,6 +13,7 @@ mod beat;
 mod context;
 mod error;
 mod feed;
+mod fidelity;
 mod image;
 mod judge;
 mod publish;

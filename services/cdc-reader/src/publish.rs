@@ -18,6 +18,9 @@
 //! appended again after an error, or read again after a restart, has nothing newer before it that does not follow again
 //! behind it.
 //!
+//! *Decoded rightly.* Samples in the control schema are compared behind the barrier, before anything of their batch is
+//! appended; see `fidelity.rs`.
+//!
 //! *One reader.* Taking the seat raises the epoch. Every beat names its epoch and matches no row once there is a newer
 //! one; a batch is produced only after such a beat. A deposed reader may still have a batch under way that it fenced
 //! before: its changes are visible ones, so this repeats what the newer reader publishes, and repeating is harmless.
@@ -48,6 +51,7 @@ use crate::beat::Beats;
 use crate::context::Context;
 use crate::error::ReaderError;
 use crate::feed::Feed;
+use crate::fidelity::{self, Sampled};
 use crate::image::warn_if_unheard;
 use crate::schema::Shapes;
 use crate::seat::{Seat, patient};
@@ -94,7 +98,7 @@ impl Reader {
     /// Takes the seat; waits for a database that is away.
     async fn start(self) -> Result<Publisher, ReaderError> {
         let mut waits = patient();
-        let (seat, shapes, watched) = loop {
+        let (seat, shapes, watched, sampled) = loop {
             match self.try_start().await {
                 Err(ReaderError::Database(e)) if e.is_transient() => {
                     tracing::warn!(error = %e, "the reader cannot start yet; trying again");
@@ -119,6 +123,7 @@ impl Reader {
             seat,
             images: Arc::new(append::images(&watched)),
             watched,
+            sampled,
             context: self.context,
             status: self.status,
         };
@@ -132,7 +137,7 @@ impl Reader {
         Ok(publisher)
     }
 
-    async fn try_start(&self) -> Result<(Seat, Shapes, Vec<Watched>), ReaderError> {
+    async fn try_start(&self) -> Result<(Seat, Shapes, Vec<Watched>, Vec<Sampled>), ReaderError> {
         let context = &self.context;
         let seat = Seat::take(&context.database, &context.source).await?;
         let mut watched = Watched::of_plan(&context.plan, &context.topics, context.bus.reaches_others());
@@ -140,7 +145,9 @@ impl Reader {
         for table in &mut watched {
             table.generated = shapes.generated(&table.name.table);
         }
-        Ok((seat, shapes, watched))
+        let sampled = Sampled::of_plan(&context.plan);
+        fidelity::check_start(&context.database, &sampled, &seat.saved).await?;
+        Ok((seat, shapes, watched, sampled))
     }
 }
 
@@ -156,6 +163,7 @@ struct Publisher {
     counters: Arc<Counters>,
     shapes: Shapes,
     watched: Vec<Watched>,
+    sampled: Vec<Sampled>,
     images: Arc<Images>,
     /// Appends in binlog order.
     under_way: VecDeque<Append>,
@@ -221,6 +229,12 @@ impl Publisher {
 
     /// Barrier, then append; the acknowledgement is awaited elsewhere.
     async fn publish(&mut self, handed: Handed) -> Result<(), ReaderError> {
+        let barrier = !(handed.records.is_empty() && handed.samples.is_empty());
+        if barrier {
+            self.beat().await?;
+            let (seat, database) = (&mut self.seat, &self.context.database);
+            fidelity::compare(seat, database, &self.sampled, &handed.samples, &self.received).await?;
+        }
         if let Some(end) = &handed.end {
             self.received.clone_from(end);
             self.falls = 0;
@@ -233,7 +247,6 @@ impl Publisher {
         let task = if handed.records.is_empty() {
             None
         } else {
-            self.beat().await?;
             self.counters.barriers.fetch_add(1, Relaxed);
             let bytes: usize = handed.records.iter().map(bus::Record::size).sum();
             self.counters.published_images.fetch_add(handed.images, Relaxed);
@@ -290,7 +303,8 @@ impl Publisher {
     fn start_feed(&mut self) {
         let (out, batches) = mpsc::channel(1);
         let written = Written::of_plan(&self.context.plan, self.context.include_deferred);
-        let tables = Tables::new(self.watched.clone(), written, self.context.database.control());
+        let tables =
+            Tables::new(self.watched.clone(), written, self.sampled.clone(), self.context.database.control());
         let feed = Feed {
             context: self.context.clone(),
             tables,
@@ -304,6 +318,7 @@ impl Publisher {
             batch: Batch::default(),
             scratch: Vec::new(),
             direct: Vec::new(),
+            samples: Vec::new(),
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(feed.run(stop.clone()));

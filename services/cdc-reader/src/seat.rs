@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use backon::BackoffBuilder;
 use change::Position;
 use mysql::control::finding;
-use mysql::{Database, DbError, Session};
+use mysql::{Database, DbError, Row, Session};
 use plan::quote;
 
 use crate::error::ReaderError;
@@ -103,25 +103,48 @@ impl Seat {
         Ok(())
     }
 
+    /// Writes down what was compared.
+    pub async fn record(&mut self, statement: &str) -> Result<(), ReaderError> {
+        self.execute(statement).await.map(drop)
+    }
+
+    /// Rows of the control schema; errors that pass are waited for.
+    pub async fn rows(&mut self, query: &str) -> Result<Vec<Row>, ReaderError> {
+        let mut waits = patient();
+        loop {
+            match self.session.rows(query).await {
+                Ok(rows) => return Ok(rows),
+                Err(e) => self.outlast(e, waits.next()).await?,
+            }
+        }
+    }
+
     /// Runs a statement; errors that pass are waited for.
     async fn execute(&mut self, statement: &str) -> Result<u64, ReaderError> {
         let mut waits = patient();
         loop {
-            let error = match self.session.execute(statement).await {
+            match self.session.execute(statement).await {
                 Ok(matched) => return Ok(matched),
-                Err(e) if e.is_transient() => e,
-                Err(e) => return Err(e.into()),
-            };
-            tracing::warn!(%error, "the control schema could not be written; trying again");
-            tokio::time::sleep(waits.next().unwrap_or(Duration::from_secs(5))).await;
-            if !self.session.is_open() {
-                match session(&self.database).await {
-                    Ok(session) => self.session = session,
-                    Err(e) if e.is_transient() => continue,
-                    Err(e) => return Err(e.into()),
-                }
+                Err(e) => self.outlast(e, waits.next()).await?,
             }
         }
+    }
+
+    /// Waits, and sees to it that there is a session again. An error that does not pass is given back.
+    async fn outlast(&mut self, error: DbError, wait: Option<Duration>) -> Result<(), ReaderError> {
+        if !error.is_transient() {
+            return Err(error.into());
+        }
+        tracing::warn!(%error, "the control schema could not be reached; trying again");
+        tokio::time::sleep(wait.unwrap_or(Duration::from_secs(5))).await;
+        if !self.session.is_open() {
+            match session(&self.database).await {
+                Ok(session) => self.session = session,
+                Err(e) if e.is_transient() => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Seconds since 1970 by the server's clock; `None` if it cannot be had now.

@@ -7,6 +7,7 @@ use change::{Cell, Fold, RowChange, TableName};
 use plan::catalog::Column;
 use plan::checked::Checked;
 
+use crate::fidelity::{Eye, Sampled};
 use crate::image::Image;
 use crate::witness::{Look, Written};
 
@@ -43,6 +44,8 @@ pub(crate) enum Sight {
     Ours,
     /// A shadow: only we write it.
     Shadow(Box<Look>),
+    /// A sample of a watched table.
+    Sample(Box<Eye>),
 }
 
 /// How the rows of a watched table are read.
@@ -65,6 +68,7 @@ pub(crate) struct Tables {
     pub watched: Vec<Watched>,
     by_name: HashMap<TableName, usize>,
     written: HashMap<TableName, Written>,
+    pub sampled: Vec<Sampled>,
     control: String,
     known: HashMap<u64, (Vec<u8>, Sight)>,
 }
@@ -82,10 +86,10 @@ impl From<BinlogError> for Problem {
 }
 
 impl Tables {
-    pub fn new(watched: Vec<Watched>, written: Vec<Written>, control: &str) -> Tables {
+    pub fn new(watched: Vec<Watched>, written: Vec<Written>, sampled: Vec<Sampled>, control: &str) -> Tables {
         let by_name = watched.iter().enumerate().map(|(i, w)| (w.name.clone(), i)).collect();
         let written = written.into_iter().map(|w| (w.name.clone(), w)).collect();
-        Tables { watched, by_name, written, control: control.into(), known: HashMap::new() }
+        Tables { watched, by_name, written, sampled, control: control.into(), known: HashMap::new() }
     }
 
     /// Ids mean nothing on another connection.
@@ -136,7 +140,13 @@ impl Tables {
             }
             "barrier" => Sight::Barrier,
             "lane" | "pass" => Sight::Ours,
-            _ => Sight::Ignored,
+            table => match self.sampled.iter().position(|s| s.table == table) {
+                Some(i) => {
+                    let eye = self.sampled[i].eye(i, TableMap::parse(body)?);
+                    eye.map_or(Sight::Ignored, |eye| Sight::Sample(Box::new(eye)))
+                }
+                None => Sight::Ignored,
+            },
         })
     }
 }
@@ -201,7 +211,7 @@ impl Watched {
             Some(image) => {
                 let names = &image.names;
                 let wanted = Wanted { published: names, read: names, ..Wanted::default() };
-                Some(Whole { rows: self.project(map.clone(), wanted, &image.columns)?, image })
+                Some(Whole { rows: project(&self.name, map.clone(), wanted, &image.columns)?, image })
             }
         };
         let wanted = Wanted {
@@ -210,31 +220,37 @@ impl Watched {
             fill: &self.fill,
             generated: &self.generated,
         };
-        let changes = self.project(map, wanted, &self.columns)?;
+        let changes = project(&self.name, map, wanted, &self.columns)?;
         Ok(View { index, changes, whole, written: None })
     }
+}
 
-    fn project(&self, map: TableMap, wanted: Wanted, columns: &[Column]) -> Result<Projection, Problem> {
-        let projection = Projection::new(map, wanted).map_err(|e| match e {
-            BinlogError::NoColumn { table, column } => {
-                let (was, now) = ("this column".into(), "no such column".into());
-                Problem::Changed { table, column, was, now }
-            }
-            other => Problem::Binlog(other),
-        })?;
-        for column in columns {
-            let found = projection.map().columns.iter().find(|c| c.name.eq_ignore_ascii_case(&column.name));
-            if let Some(found) = found.filter(|f| !fits(&f.kind, column)) {
-                return Err(Problem::Changed {
-                    table: self.name.to_string(),
-                    column: column.name.clone(),
-                    was: column.column_type.clone(),
-                    now: format!("binlog type {:?}", found.kind),
-                });
-            }
+/// `name`: of the watched table.
+pub(crate) fn project(
+    name: &TableName,
+    map: TableMap,
+    wanted: Wanted,
+    columns: &[Column],
+) -> Result<Projection, Problem> {
+    let projection = Projection::new(map, wanted).map_err(|e| match e {
+        BinlogError::NoColumn { table, column } => {
+            let (was, now) = ("this column".into(), "no such column".into());
+            Problem::Changed { table, column, was, now }
         }
-        Ok(projection)
+        other => Problem::Binlog(other),
+    })?;
+    for column in columns {
+        let found = projection.map().columns.iter().find(|c| c.name.eq_ignore_ascii_case(&column.name));
+        if let Some(found) = found.filter(|f| !fits(&f.kind, column)) {
+            return Err(Problem::Changed {
+                table: name.to_string(),
+                column: column.name.clone(),
+                was: column.column_type.clone(),
+                now: format!("binlog type {:?}", found.kind),
+            });
+        }
     }
+    Ok(projection)
 }
 
 /// Would a cell of this kind read as one of the column that the plan was checked with? Lengths may differ.

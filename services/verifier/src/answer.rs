@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use mysql::control::{self, finding};
+use mysql::control::{self, fidelity, finding};
 use mysql::{Class, Database, DbError, Row, Session};
 use serde_json::{Value, json};
 
+use crate::fidelity::{FIDELITY, REFUSED, disagree};
 use crate::verdict::{self, Answer};
 
 /// A stored verdict, read at a moment.
@@ -21,6 +22,8 @@ pub struct Current {
     pub expires_in_seconds: Option<i64>,
     /// Transactions of others that wrote into a target, and that no pass has looked behind.
     pub direct_writes: u64,
+    /// Columns that the binlog tells otherwise than a SELECT does; it stands against everything.
+    pub disagree: Option<String>,
     expired: bool,
 }
 
@@ -34,6 +37,7 @@ impl Current {
             age_seconds: None,
             expires_in_seconds: None,
             direct_writes: 0,
+            disagree: None,
             expired: false,
         }
     }
@@ -41,7 +45,9 @@ impl Current {
     fn of_row(row: &Row) -> Result<(String, Self), DbError> {
         let expired = row.bool(6)?.unwrap_or(true);
         let direct_writes = row.u64(7)?.unwrap_or_default();
+        let disagree: Option<String> = row.text(8)?.map(Into::into);
         let answer = match row.text(2)? {
+            _ if disagree.is_some() => Answer::NotReady,
             Some("ready") if !expired && direct_writes == 0 => Answer::Ready,
             Some("not_ready") if !expired => Answer::NotReady,
             _ => Answer::Unknown,
@@ -54,6 +60,7 @@ impl Current {
             age_seconds: row.i64(4)?.map(|s| s.max(0).unsigned_abs()),
             expires_in_seconds: row.i64(5)?,
             direct_writes,
+            disagree,
             expired,
         };
         Ok((row.text(0)?.unwrap_or_default().into(), current))
@@ -83,6 +90,15 @@ impl Current {
                 }));
             }
         }
+        if let Some(columns) = &self.disagree
+            && let Some(reasons) = body["reasons"].as_array_mut()
+            && !reasons.iter().any(|r| r["criterion"] == FIDELITY)
+        {
+            reasons.push(json!({
+                "criterion": FIDELITY, "answer": Answer::NotReady.name(),
+                "detail": disagree(columns), "next_step": REFUSED,
+            }));
+        }
         if let (Some(made_at), Some(body)) = (&self.made_at, body.as_object_mut()) {
             body.entry("schema_version").or_insert(json!(1));
             body.insert("made_at".into(), json!(made_at));
@@ -106,10 +122,11 @@ pub struct Verdicts {
 impl Verdicts {
     pub async fn read(session: &mut Session, db: &Database) -> Result<Self, DbError> {
         let sql = format!(
-            "SELECT target, body, verdict, {}, TIMESTAMPDIFF(SECOND, made_at, NOW(6)), TIMESTAMPDIFF(SECOND, NOW(6), expires_at), expires_at < NOW(6), (SELECT COUNT(*) FROM {} AS f WHERE f.kind = '{}' AND f.closed_at IS NULL AND v.target IN ('', f.target)) FROM {} AS v",
+            "SELECT target, body, verdict, {}, TIMESTAMPDIFF(SECOND, made_at, NOW(6)), TIMESTAMPDIFF(SECOND, NOW(6), expires_at), expires_at < NOW(6), (SELECT COUNT(*) FROM {} AS f WHERE f.kind = '{}' AND f.closed_at IS NULL AND v.target IN ('', f.target)), {} FROM {} AS v",
             control::utc("made_at"),
             db.control_table("finding"),
             finding::DIRECT_WRITE,
+            fidelity::names_of_disagreeing(db),
             db.control_table("verdict")
         );
         let mut targets: BTreeMap<String, Current> = match session.rows(&sql).await {

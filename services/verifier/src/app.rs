@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::VerifierError;
 use crate::fence::{self, Proof};
+use crate::fidelity;
 use crate::flags::{self, FlagError};
 use crate::pass::Pass;
 
@@ -34,8 +35,12 @@ pub async fn run(
     let stop = stop.child_token();
     let fencing = fence::run(&context, &proof, &stop);
     let passing = passes(&context, pace, &stop);
-    let both = async { tokio::try_join!(fencing, passing).map(drop) };
-    both.await
+    let onboarding = async {
+        fidelity::onboard(&context, &stop).await;
+        Ok(())
+    };
+    let all = async { tokio::try_join!(fencing, passing, onboarding).map(drop) };
+    all.await
 }
 
 async fn passes(context: &Context, pace: Pace, stop: &CancellationToken) -> Result<(), VerifierError> {

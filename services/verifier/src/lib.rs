@@ -9,6 +9,7 @@ pub mod confirm;
 pub mod criteria;
 pub mod error;
 pub mod fence;
+pub mod fidelity;
 mod findings;
 pub mod flags;
 pub mod identity;

@@ -20,6 +20,7 @@ use crate::canary;
 use crate::compare::Difference;
 use crate::confirm::{self, Confirmed};
 use crate::error::VerifierError;
+use crate::fidelity;
 use crate::findings::{self, Cause};
 use crate::flags::State;
 use crate::identity;
@@ -61,6 +62,7 @@ impl Pass<'_> {
     pub async fn run(&self, session: &mut Session) -> Result<Verdict, VerifierError> {
         let control = VerifierError::Control;
         let world = World::read(session, self.db).await.map_err(control)?;
+        fidelity::take(session, self.db, self.plan).await.map_err(control)?;
         // The reader has written down every direct write that was committed before this.
         match confirm::settle(session, self.db, self.source, PATIENCE).await {
             Err(VerifierError::NotApplied { wanted, at, now, .. }) => {
@@ -87,7 +89,9 @@ impl Pass<'_> {
             seen.iter().filter(|(e, _)| e.complete).map(|(e, known)| (e.target.clone(), *known)).collect();
         let targets = seen.into_iter().map(|(evidence, _)| verdict::of_target(evidence)).collect();
         let maps = identity::judge(session, self.db, self.plan).await.map_err(control)?;
-        let all = verdict::of_all(position.to_string(), canary, targets, maps, self.deferred());
+        let mut all = verdict::of_all(position.to_string(), canary, targets, maps, self.deferred());
+        let fidelity = fidelity::read(session, self.db, self.plan).await.map_err(control)?;
+        fidelity.enter(&mut all);
         self.store(session, &all, &looked_behind).await.map_err(control)?;
         Ok(all)
     }

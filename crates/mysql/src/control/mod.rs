@@ -4,12 +4,14 @@ pub mod applied;
 pub mod audit;
 pub mod dual_write;
 pub mod exceptions;
+pub mod fidelity;
 pub mod finding;
 pub mod flag;
 pub mod hold;
 pub mod lane;
 pub mod pass;
 pub mod redrive;
+pub mod sample;
 pub mod sweep;
 
 /// A time of a control table as RFC 3339 has it, in UTC, as every session is.
