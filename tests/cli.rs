@@ -12,6 +12,8 @@ mod flags;
 mod life;
 #[path = "cli/modes.rs"]
 mod modes;
+#[path = "cli/reads.rs"]
+mod reads;
 #[path = "support/schema.rs"]
 mod schema;
 #[path = "cli/settings.rs"]

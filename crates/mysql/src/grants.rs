@@ -14,7 +14,7 @@ use plan::catalog::{Catalog, Flavour};
 use plan::checked::{Checked, Target, TargetKind};
 use plan::quote::ident;
 
-use crate::reads::reads;
+use crate::reads::{of_reads, reads};
 
 /// Who needs rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -151,6 +151,9 @@ pub fn required(role: Role, rights: &Rights<'_>) -> Vec<Grant> {
                 if target.kind == TargetKind::Shadow {
                     list.tables(&target.table, &["SELECT"]);
                 }
+            }
+            for (table, columns) in running(rights).flat_map(of_reads) {
+                list.columns(&table, "SELECT", columns);
             }
         }
     }

@@ -195,9 +195,9 @@ pub async fn record(
             .collect();
         session
             .execute(&format!(
-                "INSERT INTO {table} (target, scope_key, kind, state, wanted, present, seen_at) SELECT n.* FROM ({}) AS n WHERE NOT EXISTS (SELECT 1 FROM {table} AS o WHERE o.target = n.target AND o.scope_key = n.scope_key AND o.kind <> '{}' AND o.closed_at IS NULL)",
+                "INSERT INTO {table} (target, scope_key, kind, state, wanted, present, seen_at) SELECT n.* FROM ({}) AS n WHERE NOT EXISTS (SELECT 1 FROM {table} AS o WHERE o.target = n.target AND o.scope_key = n.scope_key AND o.kind NOT IN {} AND o.closed_at IS NULL)",
                 rows.join(" UNION ALL "),
-                finding::DIRECT_WRITE,
+                finding::NOT_OF_ROWS,
                 table = db.control_table("finding"),
             ))
             .await?;
@@ -216,7 +216,7 @@ pub async fn repair(
 }
 
 /// Closes the open findings of a target whose scopes are equal again; `left` are those that are not. Direct
-/// writes are closed with the verdict that has looked behind them.
+/// writes are closed with the verdict that has looked behind them, shadow reads by being read again.
 pub async fn close_findings(
     session: &mut Session,
     db: &Database,
@@ -229,10 +229,10 @@ pub async fn close_findings(
         if keys.is_empty() { String::new() } else { format!(" AND scope_key NOT IN ({})", keys.join(",")) };
     session
         .execute(&format!(
-            "UPDATE {} SET state = 'repaired', closed_at = NOW(6) WHERE target = {} AND closed_at IS NULL AND kind <> '{}'{except}",
+            "UPDATE {} SET state = 'repaired', closed_at = NOW(6) WHERE target = {} AND closed_at IS NULL AND kind NOT IN {}{except}",
             db.control_table("finding"),
             quote::text(target),
-            finding::DIRECT_WRITE,
+            finding::NOT_OF_ROWS,
         ))
         .await
         .map(drop)

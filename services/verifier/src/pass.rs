@@ -22,6 +22,7 @@ use crate::confirm::{self, Confirmed};
 use crate::error::VerifierError;
 use crate::flags::State;
 use crate::identity;
+use crate::shadow;
 use crate::verdict::{self, Deferred, DualWrite, TargetEvidence, Verdict};
 
 /// Scopes in one comparison.
@@ -63,7 +64,10 @@ impl Pass<'_> {
         let world = World::read(session, self.db).await.map_err(VerifierError::Control)?;
         let mut seen = Vec::new();
         for target in self.targets() {
-            seen.push(self.target(session, target, world.of(target)).await?);
+            let mut evidence = self.target(session, target, world.of(target)).await?;
+            let sql = TargetSql::new(self.plan, target, self.db.control());
+            evidence.reads = shadow::run(session, self.db, self.source, &sql, self.rest, self.repair).await?;
+            seen.push(evidence);
         }
         let position = confirm::settle(session, self.db, self.source, PATIENCE).await?;
         for evidence in &mut seen {

@@ -8,6 +8,7 @@ use mysql::control::lane::Mode;
 use crate::criteria::{self, Criterion};
 use crate::flags::State;
 use crate::identity::MapEvidence;
+use crate::shadow::{self, ReadEvidence};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -77,6 +78,9 @@ pub struct TargetEvidence {
     /// Rows that the last repeated backfill changed; none: it was never repeated.
     #[serde(default)]
     pub rerun_changed: Option<u64>,
+    /// Queries of the application that were run in both forms.
+    #[serde(default)]
+    pub reads: Vec<ReadEvidence>,
 }
 
 /// Rows that the application wrote on both sides, as the writer found them.
@@ -206,6 +210,7 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
             "`crossfade exceptions list --parked`, then redrive or waive",
         ));
     }
+    reasons.extend(shadow::reasons(&e.reads));
     let verdict = reasons.iter().map(|r| r.answer).max().unwrap_or(Answer::Ready);
     TargetVerdict { verdict, evidence, reasons }
 }

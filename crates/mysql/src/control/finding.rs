@@ -9,6 +9,8 @@ pub struct Finding {
     pub id: u64,
     pub scope: String,
     pub kind: String,
+    /// Of a shadow read: its name in the plan.
+    pub read: Option<String>,
     pub state: String,
     /// Digests of the first row of the scope on either side, in hexadecimal.
     pub wanted: Option<String>,
@@ -26,7 +28,7 @@ pub async fn newest(
 ) -> Result<Vec<Finding>, DbError> {
     let rows = session
         .rows(&format!(
-            "SELECT id, scope_key, kind, IF(closed_at IS NULL, 'confirmed', 'repaired'), LOWER(HEX(wanted)), LOWER(HEX(present)), {}, {} FROM {} WHERE target = {} ORDER BY id DESC LIMIT {limit}",
+            "SELECT id, scope_key, kind, IF(closed_at IS NULL, 'confirmed', 'repaired'), LOWER(HEX(wanted)), LOWER(HEX(present)), {}, {}, read_name FROM {} WHERE target = {} ORDER BY id DESC LIMIT {limit}",
             super::utc("seen_at"),
             super::utc("closed_at"),
             db.control_table("finding"),
@@ -45,6 +47,7 @@ pub async fn newest(
                 present: text(5)?,
                 seen_at: text(6)?.unwrap_or_default(),
                 closed_at: text(7)?,
+                read: text(8)?,
             })
         })
         .collect()
@@ -52,6 +55,12 @@ pub async fn newest(
 
 /// The kind of a finding that is no difference: somebody else wrote into a target.
 pub const DIRECT_WRITE: &str = "direct_write";
+
+/// The kind of a finding that no row shows: a query of the application gives something else in its new form.
+pub const SHADOW_READ: &str = "shadow_read";
+
+/// Kinds that the comparison of rows neither finds nor closes.
+pub const NOT_OF_ROWS: &str = "('direct_write', 'shadow_read')";
 
 /// The statement that writes a direct write down, once, unless the target is dual-written.
 pub fn direct_write(db: &Database, target: &str, key: &str, position: &change::Position) -> String {

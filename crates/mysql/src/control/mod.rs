@@ -10,6 +10,7 @@ pub mod hold;
 pub mod lane;
 pub mod pass;
 pub mod redrive;
+pub mod shadow_read;
 
 /// A time of a control table as RFC 3339 has it, in UTC, as every session is.
 pub fn utc(column: &str) -> String {
