@@ -12,6 +12,7 @@ pub mod flags;
 pub mod identity;
 pub mod modes;
 pub mod pass;
+pub mod report;
 pub mod shadow;
 pub mod status;
 pub mod verdict;
