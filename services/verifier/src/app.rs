@@ -11,6 +11,7 @@ use crate::error::VerifierError;
 use crate::fence::{self, Proof};
 use crate::flags::{self, FlagError};
 use crate::pass::Pass;
+use crate::standing::{self, Standing};
 
 /// How the verifier paces itself.
 #[derive(Clone, Copy, Debug)]
@@ -22,18 +23,23 @@ pub struct Pace {
     pub step_down: StepDown,
 }
 
-/// `proof` can be watched from outside.
+/// `proof` and `standing` can be watched from outside.
 pub async fn run(
     context: Context,
     pace: Pace,
     proof: Arc<Proof>,
+    standing: Arc<Standing>,
     stop: CancellationToken,
 ) -> Result<(), VerifierError> {
     let stop = stop.child_token();
     let fencing = fence::run(&context, &proof, &stop);
     let passing = passes(&context, pace, &stop);
-    let both = async { tokio::try_join!(fencing, passing).map(drop) };
-    both.await
+    let following = async {
+        standing::follow(&context, &standing, &stop).await;
+        Ok(())
+    };
+    let all = async { tokio::try_join!(fencing, passing, following).map(drop) };
+    all.await
 }
 
 async fn passes(context: &Context, pace: Pace, stop: &CancellationToken) -> Result<(), VerifierError> {

@@ -14,9 +14,11 @@ pub mod modes;
 pub mod pass;
 pub mod report;
 pub mod shadow;
+pub mod standing;
 pub mod status;
 pub mod verdict;
 
 pub use app::run;
 pub use error::VerifierError;
 pub use fence::Proof;
+pub use standing::Standing;
