@@ -14,6 +14,10 @@ mod life;
 mod modes;
 #[path = "cli/proof.rs"]
 mod proof;
+#[path = "cli/reads.rs"]
+mod reads;
+#[path = "cli/report.rs"]
+mod report;
 #[path = "support/schema.rs"]
 mod schema;
 #[path = "cli/settings.rs"]

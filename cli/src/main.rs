@@ -13,6 +13,7 @@ mod output;
 mod plan_command;
 mod preflight;
 mod progress;
+mod report;
 mod services;
 mod status;
 mod verdict;
@@ -95,6 +96,8 @@ enum Command {
         #[arg(long)]
         only: Option<String>,
     },
+    /// All that the verdict rests on, as one document to be signed: criteria, targets, flags, findings, decisions
+    Report(report::Options),
     /// Where everything stands
     Status {
         /// Again every second
@@ -217,6 +220,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Wait { timeout } => wait::run(&db, &settings.source, timeout, format).await,
         Command::Verify(options) => verify::run(&settings, &options, format).await,
         Command::Verdict { only } => verdict::run(&db, only.as_deref(), format).await,
+        Command::Report(options) => report::run(&settings, &options, format).await,
         Command::Status { watch } => status::run(&db, &settings.source, watch, format).await,
         Command::Health => health::run(&settings).await,
         Command::Flags(verb) => flags::run(&settings, verb, format).await,
@@ -233,6 +237,7 @@ impl Command {
         match self {
             Command::Backfill { .. } | Command::Pause | Command::Resume | Command::Wait { .. } => true,
             Command::Status { .. }
+            | Command::Report(_)
             | Command::Exceptions(_)
             | Command::Recover
             | Command::Flags(_)

@@ -100,8 +100,8 @@ pub fn reader(s: &cdc_reader::Status) -> Vec<Reading> {
     readings
 }
 
-/// What the fence has proved last, as seen by the verifier.
-pub fn verifier(proof: &verifier::Proof) -> Vec<Reading> {
+/// What the fence has proved last, as seen by the verifier, and what the verdict says.
+pub fn verifier(proof: &verifier::Proof, standing: &verifier::Standing) -> Vec<Reading> {
     let age = proof.age().map(|age| {
         Reading::gauge(
             "crossfade_applied_age_seconds",
@@ -109,5 +109,5 @@ pub fn verifier(proof: &verifier::Proof) -> Vec<Reading> {
             age.as_secs_f64(),
         )
     });
-    age.into_iter().collect()
+    age.into_iter().chain(standing.readings()).collect()
 }

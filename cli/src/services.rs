@@ -158,11 +158,12 @@ fn start(name: Name, context: Context, settings: &Settings, stop: CancellationTo
             let (interval, step_down) = (settings.verify_every, settings.step_down);
             let pace = verifier::app::Pace { interval, share: 0.05, limit: settings.repair_limit, step_down };
             let proof = Arc::new(verifier::Proof::default());
-            let seen = proof.clone();
+            let standing = Arc::new(verifier::Standing::default());
+            let (seen, stands) = (proof.clone(), standing.clone());
             (
                 says(|| serde_json::json!({})),
-                Arc::new(move || numbers::verifier(&seen)),
-                Box::pin(async move { Ok(verifier::run(context, pace, proof, stop).await?) }),
+                Arc::new(move || numbers::verifier(&seen, &stands)),
+                Box::pin(async move { Ok(verifier::run(context, pace, proof, standing, stop).await?) }),
             )
         }
     }

@@ -63,6 +63,14 @@ async fn sigterm_ends_it_in_good_order() -> Result<()> {
     Ok(())
 }
 
+async fn scrape(address: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page).await?;
+    Ok(page)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn its_numbers_can_be_scraped() -> Result<()> {
     let server = Mariadb::shared().await?;
@@ -72,10 +80,7 @@ async fn its_numbers_can_be_scraped() -> Result<()> {
     small.applied(&mut up).await?;
     small.sql("UPDATE users SET minutes = 50 WHERE id = 1").await?;
     small.applied(&mut up).await?;
-    let mut stream = TcpStream::connect(&address).await?;
-    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
-    let mut page = String::new();
-    stream.read_to_string(&mut page).await?;
+    let page = scrape(&address).await?;
     let value = |name: &str| -> Result<f64> {
         let line = page.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
         Ok(line.with_context(|| format!("{name} is missing in {page}"))?.parse()?)
@@ -89,6 +94,29 @@ async fn its_numbers_can_be_scraped() -> Result<()> {
     }
     assert_eq!(value("crossfade_reader_connected")?, 1.0);
     assert!(value("crossfade_applied_age_seconds")? < 60.0, "{page}");
+
+    // What the verdict says; a row that nobody may write is a finding.
+    assert_eq!(value("crossfade_verdict{verdict=\"unknown\"}")?, 1.0, "{page}");
+    small.deployment.yes(&["verify", "--once"]).await?;
+    small.sql("UPDATE people SET email = 'eve' WHERE id = 2").await?;
+    small.applied(&mut up).await?;
+    testkit::wait::until("the numbers to follow", Duration::from_secs(30), || async {
+        let page = scrape(&address).await.map_err(|e| e.to_string())?;
+        let wanted = [
+            "crossfade_verdict{verdict=\"unknown\"} 1",
+            "crossfade_target_verdict{target=\"people\",verdict=\"unknown\"} 1",
+            "crossfade_target_verdict{target=\"users\",verdict=\"ready\"} 1",
+            "crossfade_target_verdict{target=\"users\",verdict=\"not_ready\"} 0",
+            "crossfade_criterion{criterion=\"mappings complete\",verdict=\"ready\"} 1",
+            "crossfade_open_findings{target=\"people\",kind=\"direct_write\"} 1",
+            "crossfade_verdict_age_seconds ",
+        ];
+        match wanted.into_iter().find(|w| !page.lines().any(|l| l.starts_with(w))) {
+            Some(missing) => Err(format!("{missing} is missing in {page}")),
+            None => Ok(()),
+        }
+    })
+    .await?;
     assert_eq!(support::terminate(&mut up).await?, Some(0));
     Ok(())
 }

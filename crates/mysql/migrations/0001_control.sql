@@ -143,6 +143,8 @@ CREATE TABLE IF NOT EXISTS finding (
   wanted      BINARY(16) NULL,
   present     BINARY(16) NULL,
   position    TEXT NULL,
+  read_name   VARCHAR(64) NULL,             -- of a shadow read: which of the target's reads
+  scope       JSON NULL,                    -- and the key's cells, to read it again
   seen_at     DATETIME(6) NOT NULL,
   closed_at   DATETIME(6) NULL,
   KEY ix_finding_open (target, closed_at),

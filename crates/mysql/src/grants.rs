@@ -15,7 +15,7 @@ use plan::checked::{Checked, Target, TargetKind};
 use plan::quote::ident;
 
 use crate::control::sample;
-use crate::reads::reads;
+use crate::reads::{of_reads, reads};
 
 /// Who needs rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -164,6 +164,9 @@ pub fn required(role: Role, rights: &Rights<'_>) -> Vec<Grant> {
                 if target.kind == TargetKind::Shadow {
                     list.tables(&target.table, &["SELECT"]);
                 }
+            }
+            for (table, columns) in running(rights).flat_map(of_reads) {
+                list.columns(&table, "SELECT", columns);
             }
         }
     }

@@ -46,6 +46,15 @@ pub fn reads(target: &Target) -> BTreeMap<String, BTreeSet<String>> {
     walk.resolve()
 }
 
+/// What the forms of a target's reads read, on both sides.
+pub fn of_reads(target: &Target) -> BTreeMap<String, BTreeSet<String>> {
+    let mut walk = Walk::default();
+    for query in target.reads.iter().flat_map(|r| [&r.legacy, &r.new]) {
+        let _ = query.visit(&mut walk);
+    }
+    walk.resolve()
+}
+
 #[derive(Default)]
 struct Walk {
     /// Tables that an alias stands for.

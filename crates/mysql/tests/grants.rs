@@ -211,6 +211,10 @@ async fn services_can_work(world: &World) {
             must(&mut verifier, Role::Verifier, &digest.sum).await;
             must(&mut verifier, Role::Verifier, &digest.rows).await;
         }
+        let one = change::Key(vec![change::Cell::UInt(1); target.scope.len()]);
+        for form in target.reads.iter().flat_map(|r| [&r.legacy, &r.new]) {
+            must(&mut verifier, Role::Verifier, &sql.read(form, &one)).await;
+        }
         if let Some(unmapped) = sql.unmapped(all) {
             must(&mut minter, Role::IdMapper, &unmapped.sql).await;
         }

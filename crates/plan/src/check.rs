@@ -17,6 +17,7 @@ pub(crate) use scope::is_uuid;
 
 mod columns;
 mod images;
+mod reads;
 mod routes;
 mod scope;
 mod settings;

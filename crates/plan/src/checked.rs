@@ -83,6 +83,7 @@ pub struct Target {
     pub expect: Option<Expect>,
     pub lists: Vec<ListReference>,
     pub routes: Vec<Route>,
+    pub reads: Vec<Read>,
     /// Catalog columns of the target table with ON UPDATE CURRENT_TIMESTAMP that the plan does not write.
     pub keep: Vec<String>,
     /// Primary key of the target table.
@@ -190,6 +191,17 @@ pub struct ListReference {
     pub id: String,
     pub parent: String,
     pub parent_key: Column,
+}
+
+/// A query of the application in both forms. A parameter is a column of a relation that has the parameter's name (with
+/// its colon), and that is in no FROM.
+#[derive(Clone, Debug)]
+pub struct Read {
+    pub name: String,
+    pub legacy: Box<Query>,
+    pub new: Box<Query>,
+    /// Both forms say in which order: rows are compared one after another. Otherwise as a bag.
+    pub ordered: bool,
 }
 
 /// Which scopes of the target a changed row marks. Both images are routed.

@@ -47,6 +47,9 @@ fn write_target(target: &Target, out: &mut String) -> std::fmt::Result {
     for l in &target.lists {
         writeln!(out, "list {l:?}")?;
     }
+    for r in &target.reads {
+        writeln!(out, "read {} {} as {}", r.name, r.legacy, r.new)?;
+    }
     for r in &target.routes {
         let by = match &r.by {
             RouteBy::Columns(columns) => format!("{columns:?}"),

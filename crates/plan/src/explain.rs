@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::catalog::Catalog;
-use crate::checked::{Checked, Policy, Route, RouteBy};
+use crate::checked::{Checked, Policy, Read, Route, RouteBy};
 use crate::reverse::{Back, BackLine, backs};
 use crate::sql::{Range, Scopes, TargetSql};
 
@@ -31,6 +31,8 @@ pub struct ExplainedTarget {
     pub routes: Vec<String>,
     /// What a plan for the way back makes of it.
     pub back: Vec<BackLine>,
+    /// Queries of the application that the verifier runs in both forms.
+    pub reads: Vec<ExplainedRead>,
     /// The rows that the target should hold, for one chunk.
     pub wanted: String,
     /// Writes only what differs. A plain copy has only `insert`, which does both.
@@ -40,6 +42,15 @@ pub struct ExplainedTarget {
     pub unmapped: Option<String>,
     /// Count and checksums, as the plan says and as the target holds.
     pub digests: [String; 2],
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainedRead {
+    pub name: String,
+    pub legacy: String,
+    pub new: String,
+    /// Rows are compared in their order.
+    pub ordered: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -111,11 +122,22 @@ fn target(plan: &Checked, back: &Back<'_>, control: &str) -> ExplainedTarget {
         columns: columns.collect(),
         routes: target.routes.iter().map(route).collect(),
         back: back.lines(),
+        reads: target.reads.iter().map(read).collect(),
         wanted: sql.wanted(scopes).sql,
         update,
         insert,
         unmapped: sql.unmapped(scopes).map(|u| u.sql),
         digests: [sql.digest_wanted(scopes).sum, sql.digest_present(scopes).sum],
+    }
+}
+
+fn read(read: &Read) -> ExplainedRead {
+    let form = |query| crate::sql::bound(query, |parameter| Some(parameter.into()));
+    ExplainedRead {
+        name: read.name.clone(),
+        legacy: form(&read.legacy),
+        new: form(&read.new),
+        ordered: read.ordered,
     }
 }
 
@@ -157,6 +179,10 @@ impl fmt::Display for Explained {
                 if let Some(sql) = sql {
                     writeln!(f, "  {title}:\n    {sql}")?;
                 }
+            }
+            for read in &t.reads {
+                let how = if read.ordered { " (in order)" } else { "" };
+                writeln!(f, "  read {}{how}:\n    {}\n    {}", read.name, read.legacy, read.new)?;
             }
             writeln!(f, "  checksums:\n    {}\n    {}\n", t.digests[0], t.digests[1])?;
         }

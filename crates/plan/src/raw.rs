@@ -96,6 +96,9 @@ pub struct Target {
     /// References inside aggregates.
     #[serde(default)]
     pub lists: Vec<List>,
+    /// Queries of the application in both forms: the verifier runs both on sampled scopes and compares.
+    #[serde(default)]
+    pub reads: Entries<Read>,
     /// How many rows a scope may have.
     pub expect: Option<Expect>,
     pub risk: Option<Risk>,
@@ -173,6 +176,16 @@ pub struct List {
     /// Column of `from` with the reference.
     pub id: Located<String>,
     pub references: Located<String>,
+}
+
+/// One query in both forms. The scope's columns are its parameters, written `:name`; their values are legacy keys.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Read {
+    /// One SELECT, as the application reads now.
+    pub legacy: Located<Sql>,
+    /// One SELECT, as it will read; it may join the id maps.
+    pub new: Located<Sql>,
 }
 
 #[derive(Clone, Debug, serde::Deserialize, JsonSchema)]

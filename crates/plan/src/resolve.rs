@@ -92,6 +92,12 @@ impl<'a> Resolver<'a> {
         self.scopes[0].relations.push((alias.into(), alias.into()));
     }
 
+    /// Gives a parameter its type: a table's columns under a name that no query can reach but by the parameter.
+    pub fn bind(&mut self, parameter: &str, table: &str) {
+        self.relations.insert(parameter.into(), table.into());
+        self.given.insert(parameter.into());
+    }
+
     pub fn table_of(&self, alias: &str) -> Option<&'a Table> {
         self.catalog.tables.get(self.relations.get(alias)?)
     }

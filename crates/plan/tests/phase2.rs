@@ -80,6 +80,11 @@ async fn nothing_is_scanned() {
             scans.extend(scanned(&mut session, &target.table, &wanted).await);
             session.rows(&wanted).await.unwrap_or_else(|e| panic!("{}: {e}\n{wanted}", target.table));
         }
+        for form in target.reads.iter().flat_map(|r| [&r.legacy, &r.new]) {
+            let read = sql.read(form, &keys[0]);
+            scans.extend(scanned(&mut session, &target.table, &read).await);
+            session.rows(&read).await.unwrap_or_else(|e| panic!("{}: {e}\n{read}", target.table));
+        }
         for route in &target.routes {
             if let RouteBy::Lookup { query, uses } = &route.by {
                 let image =

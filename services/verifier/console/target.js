@@ -145,7 +145,7 @@ function findings(list) {
     columns: [
       { id: "id", name: "Id", class: "right", cell: (f) => h("span", { class: "num" }, f.id) },
       { id: "scope", name: "Scope", cell: (f) => code(f.scope) },
-      { id: "kind", name: "Kind", cell: (f) => flagName(f.kind) },
+      { id: "kind", name: "Kind", cell: (f) => (f.read ? `${flagName(f.kind)}: ${f.read}` : flagName(f.kind)) },
       { id: "cause", name: "Cause", cell: (f) => (f.cause ? flagName(f.cause) : "–") },
       { id: "state", name: "State", cell: (f) => (f.state === "confirmed" ? tag("confirmed", "bad") : tag(f.state)) },
       { id: "wanted", name: "Wanted", class: "full", cell: (f) => digest(f.wanted, "–") },

@@ -12,6 +12,7 @@ use crate::fence::{self, Proof};
 use crate::fidelity;
 use crate::flags::{self, FlagError};
 use crate::pass::Pass;
+use crate::standing::{self, Standing};
 
 /// How the verifier paces itself.
 #[derive(Clone, Copy, Debug)]
@@ -25,11 +26,12 @@ pub struct Pace {
     pub step_down: StepDown,
 }
 
-/// `proof` can be watched from outside.
+/// `proof` and `standing` can be watched from outside.
 pub async fn run(
     context: Context,
     pace: Pace,
     proof: Arc<Proof>,
+    standing: Arc<Standing>,
     stop: CancellationToken,
 ) -> Result<(), VerifierError> {
     let stop = stop.child_token();
@@ -39,7 +41,11 @@ pub async fn run(
         fidelity::onboard(&context, &stop).await;
         Ok(())
     };
-    let all = async { tokio::try_join!(fencing, passing, onboarding).map(drop) };
+    let following = async {
+        standing::follow(&context, &standing, &stop).await;
+        Ok(())
+    };
+    let all = async { tokio::try_join!(fencing, passing, onboarding, following).map(drop) };
     all.await
 }
 

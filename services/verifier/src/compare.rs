@@ -44,7 +44,7 @@ async fn sum(session: &mut Session, digest: &Digest) -> Result<Sum, DbError> {
 }
 
 /// One snapshot for both sides: READ COMMITTED would give each statement its own.
-async fn snapshot(session: &mut Session) -> Result<(), DbError> {
+pub(crate) async fn snapshot(session: &mut Session) -> Result<(), DbError> {
     session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await.map(drop)
 }

@@ -6,6 +6,7 @@ use mysql::control::dual_write::Counts;
 
 use crate::identity::MapEvidence;
 use crate::replay::Replay;
+use crate::shadow;
 use crate::verdict::{Answer, Deferred, TargetVerdict};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,9 +21,9 @@ pub struct Criterion {
 }
 
 const OPERATOR: &str = "operator";
-const APPLICATION: &str = "application team";
+pub(crate) const APPLICATION: &str = "application team";
 
-fn criterion(
+pub(crate) fn criterion(
     name: &'static str,
     answer: Answer,
     evidence: String,
@@ -35,7 +36,7 @@ fn criterion(
 }
 
 /// The worst answer of the reasons with these names; "ready" if there is none.
-fn worst(targets: &[TargetVerdict], names: &[&str]) -> Answer {
+pub(crate) fn worst(targets: &[TargetVerdict], names: &[&str]) -> Answer {
     let reasons = targets.iter().flat_map(|t| &t.reasons).filter(|r| names.contains(&r.criterion.as_str()));
     let seen = if targets.is_empty() { Answer::Unknown } else { Answer::Ready };
     reasons.map(|r| r.answer).max().unwrap_or(seen)
@@ -89,6 +90,7 @@ pub fn of(targets: &[TargetVerdict], maps: &[MapEvidence], deferred: &[Deferred]
         ),
     ];
     all.push(rerun(targets));
+    all.push(shadow::criterion(targets));
     all.push(dual_writes(targets));
     all.push(mappings(maps));
     all.push(high_risk(targets, deferred));
@@ -194,6 +196,7 @@ mod tests {
             wanted_rows: 3,
             present_rows: 3,
             replay: Some(Replay { marks: 3, rows: Some(3), rounds: 1, ..Replay::default() }),
+            reads: vec![shadow::ReadEvidence { read: "by_id".into(), keys: 3, ..Default::default() }],
             dual_write: Some(DualWrite { counts: Counts { equal: 4, ..Counts::default() }, hours: 2 }),
             ..TargetEvidence::default()
         }

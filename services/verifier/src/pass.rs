@@ -24,6 +24,7 @@ use crate::fidelity;
 use crate::findings::{self, Cause};
 use crate::flags::State;
 use crate::identity;
+use crate::shadow;
 use crate::verdict::{self, Deferred, DualWrite, TargetEvidence, Verdict};
 
 /// How long scopes that are on their way back are waited for.
@@ -74,7 +75,10 @@ impl Pass<'_> {
         let known = finding::last(session, self.db).await.map_err(control)?;
         let mut seen = Vec::new();
         for target in self.targets() {
-            seen.push(self.target(session, target, world.of(target), known).await?);
+            let (mut evidence, known) = self.target(session, target, world.of(target), known).await?;
+            let sql = TargetSql::new(self.plan, target, self.db.control());
+            evidence.reads = shadow::run(session, self.db, self.source, &sql, self.rest, self.repair).await?;
+            seen.push((evidence, known));
         }
         if self.repair {
             self.replays(session, &mut seen).await?;

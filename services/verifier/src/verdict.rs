@@ -10,6 +10,7 @@ use crate::criteria::{self, Criterion};
 use crate::flags::State;
 use crate::identity::MapEvidence;
 use crate::replay::Replay;
+use crate::shadow::{self, ReadEvidence};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -103,6 +104,9 @@ pub struct TargetEvidence {
     /// Rows that the last repeated backfill changed; none: it was never repeated.
     #[serde(default)]
     pub rerun_changed: Option<u64>,
+    /// Queries of the application that were run in both forms.
+    #[serde(default)]
+    pub reads: Vec<ReadEvidence>,
 }
 
 /// Rows that the application wrote on both sides, as the writer found them.
@@ -263,6 +267,7 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
             "`crossfade exceptions list --parked`, then redrive or waive",
         ));
     }
+    reasons.extend(shadow::reasons(&e.reads));
     let verdict = reasons.iter().map(|r| r.answer).max().unwrap_or(Answer::Ready);
     TargetVerdict { verdict, evidence, reasons }
 }

@@ -12,6 +12,8 @@ pub struct Finding {
     pub kind: String,
     /// What explains a difference; `unlogged`: nothing in the binlog does.
     pub cause: Option<String>,
+    /// Of a shadow read: its name in the plan.
+    pub read: Option<String>,
     pub state: String,
     /// Digests of the first row of the scope on either side, in hexadecimal.
     pub wanted: Option<String>,
@@ -44,7 +46,7 @@ pub async fn list(
     let state = if open { "closed_at IS NULL" } else { "TRUE" };
     let rows = session
         .rows(&format!(
-            "SELECT id, scope_key, kind, IF(closed_at IS NULL, 'confirmed', 'repaired'), LOWER(HEX(wanted)), LOWER(HEX(present)), {}, {}, cause, position, target FROM {} WHERE {of} AND {state} ORDER BY id DESC LIMIT {limit}",
+            "SELECT id, scope_key, kind, IF(closed_at IS NULL, 'confirmed', 'repaired'), LOWER(HEX(wanted)), LOWER(HEX(present)), {}, {}, cause, position, target, read_name FROM {} WHERE {of} AND {state} ORDER BY id DESC LIMIT {limit}",
             super::utc("seen_at"),
             super::utc("closed_at"),
             db.control_table("finding"),
@@ -65,6 +67,7 @@ pub async fn list(
                 cause: text(8)?,
                 position: text(9)?,
                 target: text(10)?.unwrap_or_default(),
+                read: text(11)?,
             })
         })
         .collect()
@@ -75,6 +78,9 @@ pub const DIFFERENCES: &str = "('missing', 'extra', 'different')";
 
 /// The kind of a finding that is no difference: somebody else wrote into a target.
 pub const DIRECT_WRITE: &str = "direct_write";
+
+/// The kind of a finding that no row shows: a query of the application gives something else in its new form.
+pub const SHADOW_READ: &str = "shadow_read";
 
 /// The statement that writes a direct write down, once, unless the target is dual-written.
 pub fn direct_write(db: &Database, target: &str, key: &str, position: &change::Position) -> String {

@@ -12,6 +12,7 @@ pub mod lane;
 pub mod pass;
 pub mod redrive;
 pub mod sample;
+pub mod shadow_read;
 pub mod sweep;
 
 /// A time of a control table as RFC 3339 has it, in UTC, as every session is.

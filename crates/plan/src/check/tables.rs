@@ -12,17 +12,7 @@ use crate::resolve::{self, Reads};
 /// Checks a table that a target reads or writes.
 pub(super) fn check(table: &Table, at: Place, report: &mut Report<'_>) {
     let name = &table.name;
-    if !table.engine.eq_ignore_ascii_case("InnoDB") {
-        let help = Some(format!("ALTER TABLE {} ENGINE=InnoDB", crate::quote::ident(name)));
-        report.problem(
-            at,
-            format!(
-                "`{name}` is stored by {}: only InnoDB has the snapshots that a plan reads",
-                table.engine
-            ),
-            help,
-        );
-    }
+    engine(table, at, report);
     if table.primary_key.is_empty() {
         let message = format!("`{name}` has no primary key: its rows can't be told apart");
         report.problem(at, message, Some("add one; an invisible AUTO_INCREMENT column is enough".into()));
@@ -55,6 +45,19 @@ pub(super) fn check(table: &Table, at: Place, report: &mut Report<'_>) {
     }
     if !resolve::is_printable_name(name) {
         report.problem(at, format!("the table's name can't be printed safely: {name:?}"), None);
+    }
+}
+
+/// A table that is read in a snapshot.
+pub(super) fn engine(table: &Table, at: Place, report: &mut Report<'_>) {
+    let name = &table.name;
+    if !table.engine.eq_ignore_ascii_case("InnoDB") {
+        let help = Some(format!("ALTER TABLE {} ENGINE=InnoDB", crate::quote::ident(name)));
+        let message = format!(
+            "`{name}` is stored by {}: only InnoDB has the snapshots that a plan reads",
+            table.engine
+        );
+        report.problem(at, message, help);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlparser::ast::{Expr, Query, Select, SelectItem, SetExpr};
 
 use super::columns::{Board, Value, Written, of_scope};
-use super::{Desk, Report, Text, routes, scope, tables};
+use super::{Desk, Report, Text, reads, routes, scope, tables};
 use crate::access;
 use crate::catalog::Table;
 use crate::checked::{
@@ -48,6 +48,7 @@ pub(super) fn check(
     let mut reads = resolver.reads.clone();
     let lists = lists(written, table, &scope, desk, &mut reads, report);
     let routes = routes::check(written, &scope, &columns, &lists, &mut reads, desk, report);
+    let both_forms = reads::check(written, &scope, &reads, desk, report);
     for table in reads.keys().filter(|t| **t != name.value).filter_map(|t| desk.catalog.tables.get(t)) {
         tables::check(table, name.at, report);
     }
@@ -75,6 +76,7 @@ pub(super) fn check(
         expect,
         lists,
         routes,
+        reads: both_forms,
         keep,
     };
     Some((target, reads))

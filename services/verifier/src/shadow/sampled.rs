@@ -1,0 +1,66 @@
+//! Some scopes of a target, from all over its keys.
+
+use change::Key;
+use mysql::{DbError, Session};
+use plan::quote;
+use plan::sql::{ScopeTable, TargetSql};
+use rand::Rng;
+
+/// Walks the keys with steps of random length, and keeps some of those it treads on. That is one reading of the index at
+/// most, in as many statements as there are steps.
+pub struct Sample<'a> {
+    pub sql: &'a TargetSql<'a>,
+    pub most: usize,
+}
+
+impl Sample<'_> {
+    pub async fn take(&self, session: &mut Session) -> Result<Vec<Key>, DbError> {
+        let table = self.sql.scope_table();
+        let mut step = (self.about(session, &table).await? / self.most as u64).max(1);
+        let (mut kept, mut trodden, mut low) = (Vec::with_capacity(self.most), 0, None);
+        loop {
+            let size = if step == 1 { 1 } else { rand::rng().random_range(1..2 * step) };
+            let next = session.row(&table.boundary(&self.sql.plan.schema, low.as_ref(), size)).await?;
+            let Some(row) = next else { return Ok(kept) };
+            let cells = table.columns.iter().enumerate().map(|(i, c)| row.cell(i, c));
+            let key = Key(cells.collect::<Result<_, _>>()?);
+            trodden += 1;
+            if kept.len() < self.most {
+                kept.push(key.clone());
+            } else if let Some(place) = kept.get_mut(rand::rng().random_range(0..trodden)) {
+                *place = key.clone();
+            }
+            // There are more than was thought: longer steps.
+            if trodden % self.most == 0 {
+                step *= 2;
+            }
+            low = Some(key);
+        }
+    }
+
+    /// How many scopes there are, about.
+    async fn about(&self, session: &mut Session, table: &ScopeTable) -> Result<u64, DbError> {
+        let plan = self.sql.plan;
+        let names: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
+        let is_key = plan
+            .watched
+            .get(&table.table)
+            .is_some_and(|w| w.key.iter().map(|c| c.name.as_str()).eq(names.iter().copied()));
+        let sql = if is_key {
+            format!(
+                "SELECT table_rows FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
+                quote::text(&plan.schema),
+                quote::text(&table.table)
+            )
+        } else {
+            let names: Vec<String> = names.iter().map(|n| quote::ident(n)).collect();
+            format!(
+                "SELECT COUNT(DISTINCT {}) FROM {}.{}",
+                names.join(", "),
+                quote::ident(&plan.schema),
+                quote::ident(&table.table)
+            )
+        };
+        Ok(session.row(&sql).await?.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
+    }
+}
