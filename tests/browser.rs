@@ -67,3 +67,21 @@ async fn whoever_opens_the_page_finds_out_what_blocks_and_an_operator_acts() -> 
     assert_eq!(support::terminate(&mut up).await?, Some(0));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_report_is_a_page_of_its_own_that_everybody_can_read() -> Result<()> {
+    let Some(browser) = Browser::get().await? else { return Ok(()) };
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "browser_report").await?;
+    let mut up = small.up().await?;
+    small.deployment.yes(&["verify", "--once"]).await?;
+    let because = "<img src=x onerror=alert(1)> week one";
+    small.deployment.yes(&["flags", "set", "people", "dual_write", "--because", because]).await?;
+    let file = small.file("report.html", "")?;
+    small.deployment.yes(&["report", "--format", "html", "--out", &file]).await?;
+    for scene in ["report", "report-dark"] {
+        play(browser, &format!("file://{file}"), scene).await?;
+    }
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
