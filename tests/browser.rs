@@ -173,3 +173,22 @@ async fn a_page_misses_a_service_that_died() -> Result<()> {
     looker.sees("rejoined").await?;
     looker.leaves().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_report_is_a_page_of_its_own_that_everybody_can_read() -> Result<()> {
+    let Some(browser) = Browser::get().await? else { return Ok(()) };
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "browser_report").await?;
+    let mut up = small.up().await?;
+    small.deployment.yes(&["verify", "--once"]).await?;
+    let because = "<img src=x onerror=alert(1)> week one";
+    small.deployment.yes(&["flags", "set", "people", "dual_write", "--because", because]).await?;
+    let file = small.file("report.html", "")?;
+    small.deployment.yes(&["report", "--format", "html", "--out", &file]).await?;
+    let address = format!("file://{file}");
+    let mut looker = Looker::new(browser, &address)?;
+    looker.plays(&["report", &address]).await?;
+    looker.leaves().await?;
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}

@@ -207,6 +207,17 @@ export const scenes = {
     await see("Gone, replaced", region("Services"));
   },
 
+  // The report is a file: it loads nothing, and what people wrote stays text.
+  async report({ page, accessible }, address) {
+    await page.goto(address);
+    await page.getByRole("heading", { level: 1, name: "Cutover report" }).waitFor();
+    await page.getByRole("img", { name: "Rows wanted and present" }).waitFor();
+    await page.getByRole("cell", { name: "<img src=x onerror=alert(1)> week one" }).waitFor();
+    await page.getByRole("columnheader", { name: "Signature" }).waitFor();
+    if (await page.locator("img, script").count()) throw new Error("a reason became an element");
+    await accessible("report");
+  },
+
   // For the pictures in the documentation.
   async enter({ open, signIn, verdict }) {
     await open("");

@@ -151,7 +151,6 @@ async fn a_sweep_goes_on_where_it_was_when_the_verifier_was_killed() -> Result<(
     let server = Mariadb::shared().await?;
     let mut small = Small::new(server, "cli_resume").await?;
     small.deployment = small.deployment.clone().set("CROSSFADE_VERIFY_EVERY", "1s");
-    let d = &small.deployment;
     small.sql("INSERT INTO users (id, email) SELECT seq, CONCAT('u', seq) FROM seq_10_to_60000").await?;
     let mut up = small.up().await?;
     // `people` comes first, and takes seconds at its pace.

@@ -6,8 +6,8 @@ use plan::quote;
 use plan::sql::{ScopeTable, TargetSql};
 use rand::Rng;
 
-/// Walks the keys with steps of random length, and keeps some of those it treads on. That is one reading of the index at
-/// most, in as many statements as there are steps.
+/// Walks the keys with steps of random length, about two for each key that is wanted, and keeps some that it treads on.
+/// That is one reading of the index at most, in as many statements as there are steps.
 pub struct Sample<'a> {
     pub sql: &'a TargetSql<'a>,
     pub most: usize,
@@ -16,7 +16,7 @@ pub struct Sample<'a> {
 impl Sample<'_> {
     pub async fn take(&self, session: &mut Session) -> Result<Vec<Key>, DbError> {
         let table = self.sql.scope_table();
-        let mut step = (self.about(session, &table).await? / self.most as u64).max(1);
+        let mut step = (self.about(session, &table).await? / (2 * self.most as u64)).max(1);
         let (mut kept, mut trodden, mut low) = (Vec::with_capacity(self.most), 0, None);
         loop {
             let size = if step == 1 { 1 } else { rand::rng().random_range(1..2 * step) };
@@ -31,7 +31,7 @@ impl Sample<'_> {
                 *place = key.clone();
             }
             // There are more than was thought: longer steps.
-            if trodden % self.most == 0 {
+            if trodden % (4 * self.most) == 0 {
                 step *= 2;
             }
             low = Some(key);
