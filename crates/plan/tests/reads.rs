@@ -50,7 +50,7 @@ async fn both_forms_are_sent_with_the_scope_put_in() {
     for form in [&read.legacy, &read.new] {
         session.rows(&sql.read(form, &key)).await.unwrap();
     }
-    let explained = plan::explain(&plan, "none", None);
+    let explained = plan::explain(&plan, &catalog, "none", None);
     assert!(explained.targets[0].reads[0].new.ends_with("`m`.`legacy_id` = :user_id"), "{explained}");
     assert!(explained.to_string().contains("read by_id"), "{explained}");
 

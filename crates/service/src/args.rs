@@ -86,7 +86,7 @@ pub struct Args {
     #[arg(long, env = "CROSSFADE_VERIFY_EVERY", global = true, value_name = "TIME")]
     pub verify_every: Option<Value>,
 
-    /// Differences of one target that a verification repairs without asking [default: 1000]
+    /// Differences of one target that a verification repairs without asking [default: 20000]
     #[arg(long, env = "CROSSFADE_REPAIR_LIMIT", global = true, value_name = "N")]
     pub repair_limit: Option<Value>,
 

@@ -190,7 +190,7 @@ fn build(args: Args, problems: &mut Problems) -> Option<Settings> {
             .unwrap_or(Duration::from_secs(600)),
         repair_limit: problems
             .maybe("repair-limit", &args.repair_limit, number)
-            .map_or(1000, |n| usize::try_from(n).unwrap_or(usize::MAX)),
+            .map_or(20_000, |n| usize::try_from(n).unwrap_or(usize::MAX)),
         instance: args.instance.as_ref().map_or_else(instance, |v| v.0.chars().take(64).collect()),
         json: json(problems, "output", &args.output),
         log: Log { json: log_json, filter },

@@ -170,7 +170,13 @@ mod tests {
             let criterion = evidence.criterion();
             assert_eq!((criterion.name, criterion.answer), (FIDELITY, answer));
             assert!(criterion.evidence.contains(names), "{criterion:?}");
-            let mut verdict = crate::verdict::of_all(String::new(), crate::canary::Canary { damaged: 1, found: 1, ..Default::default() }, vec![], vec![], vec![]);
+            let mut verdict = crate::verdict::of_all(
+                String::new(),
+                crate::canary::Canary { damaged: 1, found: 1, ..Default::default() },
+                vec![],
+                vec![],
+                vec![],
+            );
             verdict.verdict = Answer::Ready;
             evidence.enter(&mut verdict);
             assert_eq!(verdict.verdict, answer);

@@ -195,9 +195,11 @@ impl Pass<'_> {
         session: &mut Session,
         seen: &mut [(TargetEvidence, u64)],
     ) -> Result<(), VerifierError> {
-        let fit = |e: &TargetEvidence| e.backfilled && e.complete && e.mode.is_some_and(|m| m != Mode::Off);
-        let names: Vec<&str> = seen.iter().filter(|(e, _)| fit(e)).map(|(e, _)| e.target.as_str()).collect();
-        let targets: Vec<&Target> = names.iter().filter_map(|n| self.plan.target(n)).collect();
+        let mode = |e: &TargetEvidence| e.mode.filter(|m| e.backfilled && e.complete && *m != Mode::Off);
+        let fit: Vec<(&str, Mode)> =
+            seen.iter().filter_map(|(e, _)| Some((e.target.as_str(), mode(e)?))).collect();
+        let targets: Vec<(&Target, Mode)> =
+            fit.iter().filter_map(|(name, mode)| Some((self.plan.target(name)?, *mode))).collect();
         let mut replays = self.replay(session, &targets).await?;
         for (evidence, _) in seen {
             evidence.replay = replays.remove(&evidence.target);

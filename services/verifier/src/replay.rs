@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use change::Key;
+use mysql::control::lane::Mode;
 use mysql::control::{exceptions, pass, redrive};
 use mysql::{DbError, Session};
 use plan::checked::Target;
@@ -64,14 +65,14 @@ impl Pass<'_> {
     pub(crate) async fn replay(
         &self,
         session: &mut Session,
-        targets: &[&Target],
+        targets: &[(&Target, Mode)],
     ) -> Result<BTreeMap<String, Replay>, VerifierError> {
         let mut all: BTreeMap<String, Replay> = BTreeMap::new();
         for round in 1..=ROUNDS {
-            let left: Vec<&Target> = targets
+            let left: Vec<(&Target, Mode)> = targets
                 .iter()
                 .copied()
-                .filter(|t| all.get(&t.table).is_none_or(|r| r.changed() > 0))
+                .filter(|(t, _)| all.get(&t.table).is_none_or(|r| r.changed() > 0))
                 .collect();
             if left.is_empty() {
                 break;
@@ -86,13 +87,13 @@ impl Pass<'_> {
     async fn once(
         &self,
         session: &mut Session,
-        targets: &[&Target],
+        targets: &[(&Target, Mode)],
     ) -> Result<Vec<(String, Replay)>, VerifierError> {
         let (db, source) = (self.db, self.source);
         let mut under = Vec::new();
-        for target in targets {
+        for (target, mode) in targets {
             let sql = TargetSql::new(self.plan, target, db.control());
-            let begun = self.begin_replay(session, sql).await;
+            let begun = self.begin_replay(session, sql, *mode).await;
             under.push(
                 begun.map_err(|source| VerifierError::Compare { target: target.table.clone(), source })?,
             );
@@ -114,11 +115,14 @@ impl Pass<'_> {
         &self,
         session: &mut Session,
         sql: TargetSql<'s>,
+        mode: Mode,
     ) -> Result<Under<'s>, DbError> {
         let (db, target) = (self.db, &sql.target.table);
         let places = Places::of(session, db, target).await?;
+        // Marks of a batch target wait for its schedule; in mode `compare` they would count as the application's writes.
         let batch = matches!(sql.target.sync, plan::checked::Sync::Batch { .. });
-        let keys = if batch { Vec::new() } else { places.pick(session, &sql, MARKS).await? };
+        let marks = !batch && mode == Mode::Write;
+        let keys = if marks { places.pick(session, &sql, MARKS).await? } else { Vec::new() };
         let before = compare::pairs(session, &sql, &keys).await?;
         redrive::ask(session, db, target, &keys, pass::REPLAY, 0).await?;
         let chunk = pass::order_replay(session, db, target, places.any(), CHUNK).await?;
