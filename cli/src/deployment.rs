@@ -46,6 +46,12 @@ async fn migrated(
     let done = mysql::migrate(db, &settings.deployment(&plan.digest), accept_plan).await?;
     mysql::refresh_catalog(session, db).await?;
     mysql::ensure_maps(session, &plan).await?;
+    if accept_plan {
+        // What was compared was compared with another plan.
+        for table in ["verdict", "sweep", "coverage"] {
+            session.execute(&format!("DELETE FROM {}", db.control_table(table))).await?;
+        }
+    }
     sample::ensure(session, db, &plan).await?;
     Ok((done, plan))
 }
@@ -161,7 +167,7 @@ pub async fn recover(settings: &Settings) -> anyhow::Result<usize> {
     )
     .await?;
     sample::forget_all(&mut session, &db).await?;
-    for table in ["pass", "verdict"] {
+    for table in ["pass", "verdict", "sweep", "coverage"] {
         session.execute(&format!("DELETE FROM {}", db.control_table(table))).await?;
     }
     let mut count = 0;

@@ -9,7 +9,6 @@ use serde_json::json;
 use service::Settings;
 use verifier::answer::Verdicts;
 use verifier::flags::{self, FlagError, Move, Standing, State};
-use verifier::modes;
 
 use crate::deployment;
 use crate::output::{self, Exit, Format};
@@ -67,9 +66,6 @@ pub async fn run(settings: &Settings, verb: Verb, format: Format) -> anyhow::Res
                 }
                 Err(e) => return Err(e.into()),
             };
-            if moved && to == State::Legacy {
-                modes::back_to_legacy(&mut session, &db, &target, (db.url().user(), &because)).await?;
-            }
             let now = if moved { to } else { was };
             let answer = json!({
                 "schema_version": 1, "target": target, "was": was.name(), "state": now.name(), "moved": moved,

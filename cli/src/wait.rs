@@ -86,7 +86,7 @@ async fn blocked(
             if seconds > 10.0 { " (nothing has been proved for a while: do the services run?)" } else { "" };
         return Ok(Some(format!("{stage}{silent}")));
     }
-    let passes = pass::all(session, db, &format!("state <> 'done' AND {}", pass::ORDERED)).await?;
+    let passes = pass::all(session, db, &pass::waited_for(db)).await?;
     if let Some(pass) = passes.first() {
         return Ok(Some(format!(
             "the pass over {} ({} of about {} scopes)",

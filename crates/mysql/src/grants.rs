@@ -264,6 +264,9 @@ impl List<'_> {
                 on("audit", ADD);
                 on("sample", MOVE);
                 on("exceptions", MOVE);
+                on("dual_write", ALL);
+                let lane = Object::Table(self.control.into(), "lane".into());
+                self.grants.entry(lane).or_default().insert("UPDATE".into(), ["mode".to_owned()].into());
                 self.add(Object::Schema(self.control.into()), "SELECT");
             }
             Role::Admin => {}

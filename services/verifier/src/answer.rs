@@ -140,11 +140,13 @@ impl Verdicts {
         overall.answer = later.map_or(overall.answer, |later| later.max(overall.answer));
         let shown = overall.shown();
         let own = shown["reasons"].as_array().into_iter().flatten();
-        let against = own.filter_map(|r| match r["criterion"].as_str() {
-            Some(verdict::ID_MAPS) => Some(Answer::NotReady),
-            Some(verdict::AWAKE) => Some(Answer::Unknown),
-            _ => None,
-        });
+        // Of a verdict that is missing or has expired that is its one reason.
+        let against =
+            own.filter(|r| r["criterion"] != verdict::DIRECT_WRITES).map(|r| match r["answer"].as_str() {
+                Some("ready") => Answer::Ready,
+                Some("not_ready") => Answer::NotReady,
+                _ => Answer::Unknown,
+            });
         let against_all = against.max().unwrap_or(Answer::Ready);
         Ok(Self { overall, targets, against_all, none: Current::none() })
     }

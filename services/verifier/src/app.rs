@@ -11,6 +11,7 @@ use crate::error::VerifierError;
 use crate::fence::{self, Proof};
 use crate::fidelity;
 use crate::flags::{self, FlagError};
+use crate::modes;
 use crate::pass::Pass;
 use crate::standing::{self, Standing};
 
@@ -98,5 +99,8 @@ async fn passes(context: &Context, pace: Pace, stop: &CancellationToken) -> Resu
 
 async fn step_down(context: &Context, when: StepDown) -> Result<(), FlagError> {
     let mut session = context.database.session().await?;
+    if let Err(e) = modes::settle(&mut session, &context.database).await {
+        tracing::warn!(error = %e, "lanes of a target at legacy cannot go back to mode `write` yet");
+    }
     flags::fall(&mut session, &context.database, when).await
 }

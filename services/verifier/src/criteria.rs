@@ -103,7 +103,7 @@ fn rerun(targets: &[TargetVerdict]) -> Criterion {
     let (marks, rows, changed) =
         (sum(|r| r.marks), sum(|r| r.rows.unwrap_or_default()), sum(Replay::changed));
     let whole = replays.len() == targets.len() && replays.iter().all(|r| r.rows.is_some());
-    let answer = match (changed, whole && !targets.is_empty()) {
+    let answer = match (sum(|r| r.marks_changed), changed == 0 && whole && !targets.is_empty()) {
         (1.., _) => Answer::NotReady,
         (0, true) => Answer::Ready,
         (0, false) => Answer::Unknown,

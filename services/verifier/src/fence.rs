@@ -192,9 +192,9 @@ async fn behind(
 pub async fn under_way(context: &Context, session: &mut Session) -> Result<(u64, u64), VerifierError> {
     let db = &context.database;
     let sql = format!(
-        "SELECT (SELECT COUNT(*) FROM {} WHERE state <> 'done' AND {}), (SELECT COUNT(*) FROM {} WHERE reason <> {})",
+        "SELECT (SELECT COUNT(*) FROM {} WHERE {}), (SELECT COUNT(*) FROM {} WHERE reason <> {})",
         db.control_table("pass"),
-        pass::ORDERED,
+        pass::waited_for(db),
         db.control_table("redrive"),
         quote::text("operator"),
     );

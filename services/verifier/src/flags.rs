@@ -3,11 +3,13 @@
 
 use mysql::control::audit::{self, AsRace, Decision};
 use mysql::control::flag::{self, Stored};
+use mysql::control::lane::{self, Mode};
 use mysql::{Database, DbError, Session};
 use serde::{Deserialize, Serialize};
 use service::StepDown;
 
 use crate::answer::Verdicts;
+use crate::modes;
 use crate::verdict::Answer;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -147,6 +149,13 @@ pub async fn set(session: &mut Session, db: &Database, order: &Move<'_>) -> Resu
         session.begin().await?;
         let done = try_set(session, db, order).await;
         if let Some(from) = audit::end(session, done, &mut tries).await? {
+            if order.to == State::Legacy
+                && let Err(e) =
+                    modes::back_to_legacy(session, db, order.target, order.who, order.because).await
+            {
+                // The flag is down all the same; the verifier tries again after its next pass.
+                tracing::warn!(target = order.target, error = %e, "its lanes cannot go back to mode `write` yet");
+            }
             return Ok(from);
         }
     }
@@ -186,8 +195,13 @@ pub async fn fall(session: &mut Session, db: &Database, when: StepDown) -> Resul
         return Ok(());
     }
     let (flags, verdicts) = (flag::all(session, db).await?, Verdicts::read(session, db).await?);
+    let modes = lane::modes(session, db).await?;
     let mut failed = Ok(());
     for (target, stored) in flags.iter().filter(|(_, s)| State::stored(&s.state) > State::DualWrite) {
+        // The application alone writes it: the legacy side lacks what it wrote, and no verdict of ours speaks of that.
+        if modes.get(target) == Some(&Mode::Off) {
+            continue;
+        }
         let answer = verdicts.of(target).answer;
         let falls = match answer {
             Answer::Ready => false,

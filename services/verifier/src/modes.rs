@@ -6,7 +6,7 @@ use mysql::control::pass::{self, Kind};
 use mysql::control::{dual_write, flag};
 use mysql::{Database, DbError, Session};
 
-use crate::flags::State;
+use crate::flags::{CROSSFADE, State};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ModeError {
@@ -108,12 +108,25 @@ pub async fn back_to_legacy(
     session: &mut Session,
     db: &Database,
     target: &str,
-    (who, because): (&str, &str),
+    who: &str,
+    because: &str,
 ) -> Result<(), ModeError> {
     match lane::modes(session, db).await?.get(target) {
         Some(Mode::Compare) => set(session, db, target, Mode::Write, (who, because)).await.map(drop),
         _ => Ok(()),
     }
+}
+
+/// The same for every target that was left behind in mode `compare`.
+pub async fn settle(session: &mut Session, db: &Database) -> Result<(), ModeError> {
+    let flags = flag::all(session, db).await?;
+    for (target, mode) in lane::modes(session, db).await? {
+        let flag = flags.get(&target).map_or(State::Legacy, |s| State::stored(&s.state));
+        if mode == Mode::Compare && flag == State::Legacy {
+            back_to_legacy(session, db, &target, CROSSFADE, "its flag is at legacy").await?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::findings::{self, Cause};
 use crate::flags::State;
 use crate::identity;
 use crate::shadow;
-use crate::verdict::{self, Deferred, DualWrite, TargetEvidence, Verdict};
+use crate::verdict::{self, Deferred, DualWrite, TargetEvidence, TargetVerdict, Verdict};
 
 /// How long scopes that are on their way back are waited for.
 const RETURNS: Duration = Duration::from_secs(5);
@@ -77,7 +77,8 @@ impl Pass<'_> {
         for target in self.targets() {
             let (mut evidence, known) = self.target(session, target, world.of(target), known).await?;
             let sql = TargetSql::new(self.plan, target, self.db.control());
-            evidence.reads = shadow::run(session, self.db, self.source, &sql, self.rest, self.repair).await?;
+            let repair = self.repair && evidence.mode == Some(Mode::Write);
+            evidence.reads = shadow::run(session, self.db, self.source, &sql, self.rest, repair).await?;
             seen.push((evidence, known));
         }
         if self.repair {
@@ -130,7 +131,8 @@ impl Pass<'_> {
             targets.push(verdict::of_target(evidence));
         }
         let canary = canary::look(session, self.db).await?;
-        let all = verdict::of_all(applied, canary, targets, Vec::new(), self.deferred());
+        let maps = identity::judge(session, self.db, self.plan).await?;
+        let all = verdict::of_all(applied, canary, targets, maps, self.deferred());
         self.store(session, &all, &BTreeMap::new()).await?;
         Ok(all)
     }
@@ -277,8 +279,11 @@ impl Pass<'_> {
         all: &Verdict,
         looked_behind: &BTreeMap<String, u64>,
     ) -> Result<(), DbError> {
+        // Of some targets only the whole is not stored: what stands against it stands against each of them.
+        let own = all.reasons.iter().map(|r| r.answer).max().filter(|_| !self.only.is_empty());
+        let answer = |t: &TargetVerdict| own.map_or(t.verdict, |own| own.max(t.verdict));
         let mut rows: Vec<(String, &str, String)> =
-            all.targets.iter().map(|t| (t.evidence.target.clone(), t.verdict.name(), json(t))).collect();
+            all.targets.iter().map(|t| (t.evidence.target.clone(), answer(t).name(), json(t))).collect();
         if self.only.is_empty() {
             rows.push((String::new(), all.verdict.name(), json(all)));
         }

@@ -67,6 +67,7 @@ impl Pass<'_> {
         session: &mut Session,
         targets: &[(&Target, Mode)],
     ) -> Result<BTreeMap<String, Replay>, VerifierError> {
+        pass::forget_replays(session, self.db).await.map_err(VerifierError::Control)?;
         let mut all: BTreeMap<String, Replay> = BTreeMap::new();
         for round in 1..=ROUNDS {
             let left: Vec<(&Target, Mode)> = targets

@@ -163,6 +163,16 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
     use Answer::{NotReady, Unknown};
     let e = &evidence;
     let mut reasons = Vec::new();
+    if e.mode == Some(Mode::Off) {
+        // Whatever differs there is not ours to judge.
+        reasons.push(reason(
+            "mode",
+            Unknown,
+            "its lanes are off: what legacy says is not written".into(),
+            "after cutover that is as it must be; to come back: `crossfade mode set … write`",
+        ));
+        return TargetVerdict { verdict: Unknown, evidence, reasons };
+    }
     if !e.backfilled {
         reasons.push(reason(
             "backfill",
@@ -196,26 +206,21 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
             "`crossfade verify --once`",
         ));
     }
-    match (e.mode, e.flag) {
-        (Some(Mode::Off), _) => reasons.push(reason(
-            "mode",
-            Unknown,
-            "its lanes are off: what legacy says is not written".into(),
-            "after cutover that is as it must be; to come back: `crossfade mode set … write`",
-        )),
-        (Some(Mode::Compare), Some(State::Legacy)) => reasons.push(reason(
+    if (e.mode, e.flag) == (Some(Mode::Compare), Some(State::Legacy)) {
+        reasons.push(reason(
             "mode",
             NotReady,
             "the writer only compares, and the application does not write it".into(),
             "`crossfade mode set … write`",
-        )),
-        _ => {}
+        ));
     }
     if let Some(replay) = e.replay.as_ref().filter(|r| r.changed() > 0) {
         let detail =
             format!("{} rows changed again and again when they were applied again", replay.changed());
         let next = "is the plan deterministic? does a trigger, or somebody else, write these columns?";
-        reasons.push(reason("zero-change re-run", NotReady, detail, next));
+        // A chunk also writes what legacy has changed meanwhile; marks are compared with what legacy says.
+        let answer = if replay.marks_changed > 0 { NotReady } else { Unknown };
+        reasons.push(reason("zero-change re-run", answer, detail, next));
     }
     if e.confirmed > 0 && !e.too_many {
         let detail = format!("{} scopes differ and stay different", e.confirmed);
@@ -241,7 +246,7 @@ pub fn of_target(evidence: TargetEvidence) -> TargetVerdict {
             format!("{} rows wanted, {} present while rows were changing", e.wanted_rows, e.present_rows);
         reasons.push(reason("counts", Unknown, detail, "`crossfade verify --once`"));
     }
-    if e.dangling > 0 && e.parked + e.waived == 0 {
+    if e.dangling > e.parked + e.waived {
         let detail = format!("in {} rows a reference leads to no parent", e.dangling);
         let next = "find who writes these columns, or who deleted the parents unlogged; then `crossfade verify --once`";
         reasons.push(reason("referential integrity", NotReady, detail, next));
@@ -357,9 +362,14 @@ mod tests {
                 Answer::Unknown,
             ),
             (
-                TargetEvidence { replay: Some(Replay { rows_changed: 1, ..Replay::default() }), ..good() },
+                TargetEvidence { replay: Some(Replay { marks_changed: 1, ..Replay::default() }), ..good() },
                 Answer::NotReady,
             ),
+            (
+                TargetEvidence { replay: Some(Replay { rows_changed: 1, ..Replay::default() }), ..good() },
+                Answer::Unknown,
+            ),
+            (TargetEvidence { mode: Some(Mode::Off), confirmed: 1, parked: 1, ..good() }, Answer::Unknown),
             (TargetEvidence { unstable: 1, ..good() }, Answer::Unknown),
             (TargetEvidence { direct_writes: 1, ..good() }, Answer::Unknown),
             (TargetEvidence { parked: 1, ..good() }, Answer::NotReady),

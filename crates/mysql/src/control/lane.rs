@@ -61,8 +61,8 @@ pub async fn advance(session: &mut Session, db: &Database, at: &Lane, new: u64) 
     Ok(matched == 1)
 }
 
-/// Sets the mode of a target's lanes, in the caller's transaction: waits for every batch and chunk under way. Gives the
-/// mode before; `None`: the target has no lanes.
+/// Sets the mode of a target's lanes, in the caller's transaction, which holds the target's flag: waits for every batch
+/// and chunk under way. Gives the mode before; `None`: the target has no lanes.
 pub async fn set_mode(
     session: &mut Session,
     db: &Database,
@@ -70,7 +70,7 @@ pub async fn set_mode(
     mode: Mode,
 ) -> Result<Option<Mode>, DbError> {
     let (table, target) = (db.control_table("lane"), quote::text(target));
-    let sql = format!("SELECT mode FROM {table} WHERE target = {target} ORDER BY lane FOR UPDATE");
+    let sql = format!("SELECT mode FROM {table} WHERE target = {target} LIMIT 1");
     let Some(first) = session.rows(&sql).await?.first().map(|r| mode_of(r, 0)).transpose()? else {
         return Ok(None);
     };

@@ -50,7 +50,7 @@ pub async fn order(
 ) -> Result<(), DbError> {
     let (table, target, kind) = (db.control_table("pass"), quote::text(target), quote::text(kind.name()));
     let sql = format!(
-        "INSERT INTO {table} (target, kind, ordinal, reason, estimate, created_at) SELECT {target}, {kind}, {ordinal}, {}, {estimate}, NOW(6) FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM {table} AS p WHERE p.target = {target} AND p.kind = {kind} AND p.state = 'pending')",
+        "INSERT INTO {table} (target, kind, ordinal, reason, estimate, created_at) SELECT {target}, {kind}, {ordinal}, {}, {estimate}, NOW(6) FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM {table} AS p WHERE p.target = {target} AND p.kind = {kind} AND p.state = 'pending' AND p.reason <> '{REPLAY}')",
         quote::text(reason),
     );
     session.execute(&sql).await.map(drop)
@@ -59,7 +59,15 @@ pub async fn order(
 /// The reason of a short pass over a part that was written already, to see that it changes nothing.
 pub const REPLAY: &str = "replay";
 
-/// Every pass but these, as a condition: those that somebody waits for.
+/// The passes that somebody waits for, as a condition: not those of targets whose lanes are off, which wait themselves.
+pub fn waited_for(db: &Database) -> String {
+    let lanes = db.control_table("lane");
+    format!(
+        "state <> 'done' AND {ORDERED} AND target NOT IN (SELECT l.target FROM {lanes} AS l WHERE l.mode = 'off')"
+    )
+}
+
+/// Every pass but these, as a condition.
 pub const ORDERED: &str = "reason <> 'replay'";
 
 /// Orders such a pass over `most` scopes behind `low`. Gives its id.
@@ -80,6 +88,15 @@ pub async fn order_replay(
     session.execute(&sql).await?;
     let row = session.row("SELECT LAST_INSERT_ID()").await?;
     Ok(row.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
+}
+
+/// Takes those away that nobody waits for any more.
+pub async fn forget_replays(session: &mut Session, db: &Database) -> Result<(), DbError> {
+    let sql = format!(
+        "DELETE FROM {} WHERE reason = '{REPLAY}' AND created_at < NOW(6) - INTERVAL 2 MINUTE",
+        db.control_table("pass")
+    );
+    session.execute(&sql).await.map(drop)
 }
 
 /// Takes such a pass away; gives what it came to, if it was done.

@@ -4,7 +4,6 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use mysql::control::applied;
 use mysql::{DbError, Session};
 use tokio_util::sync::CancellationToken;
 
@@ -12,9 +11,9 @@ use super::Api;
 use crate::confirm;
 use crate::error::VerifierError;
 
-/// A proof that is older proves nothing of now.
-const LATE: f64 = 30.0;
-const LOOK: Duration = Duration::from_secs(1);
+/// What was committed so long ago, and is not proved to be applied, makes the new side old.
+const LATE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_secs(5);
 
 impl Api {
     pub(super) fn is_fresh(&self) -> bool {
@@ -42,20 +41,17 @@ impl Api {
                     }
                 }
             }
+            let pause = if fresh { LOOK } else { Duration::from_millis(200) };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
     async fn look(&self, session: &mut Session) -> Result<bool, DbError> {
         let (db, source) = (&self.context.database, &self.context.source);
-        if self.is_fresh() {
-            let age = applied::read(session, db, source).await?.and_then(|a| a.age_seconds);
-            return Ok(age.is_some_and(|age| age < LATE));
-        }
-        match confirm::settle(session, db, source, Duration::from_secs(5)).await {
+        match confirm::settle(session, db, source, LATE).await {
             Ok(_) => Ok(true),
             Err(VerifierError::Control(e)) => Err(e),
             Err(_) => Ok(false),
