@@ -305,7 +305,9 @@ async fn services_cannot_do_harm(world: &World) {
     ] {
         refused(&mut verifier, sql, &[1142]).await;
     }
-    refused(&mut verifier, &format!("UPDATE {control}.lane SET next_offset = 0"), &[1142]).await;
+    refused(&mut verifier, &format!("UPDATE {control}.lane SET next_offset = 0"), &[1143]).await;
+    let mode = format!("UPDATE {control}.lane SET mode = 'write' WHERE target = 'x'");
+    must(&mut verifier, Role::Verifier, &mode).await;
     let mut reader = world.session(Role::CdcReader).await;
     refused(&mut reader, "SELECT id FROM users", &[1142, 1143]).await;
     let mut mapper = world.session(Role::Mapper).await;
