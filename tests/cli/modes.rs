@@ -1,7 +1,10 @@
 //! What the writer does while the application writes both sides.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use testkit::servers::Mariadb;
+use testkit::wait::until;
 
 use crate::small::Small;
 use crate::{both, json, refuses, support};
@@ -89,7 +92,8 @@ async fn dual_writes_are_compared_and_never_overwritten_until_the_target_is_the_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_whose_lanes_are_off_is_left_alone_and_its_passes_wait() -> Result<()> {
     let server = Mariadb::shared().await?;
-    let small = Small::new(server, "cli_off").await?;
+    let mut small = Small::new(server, "cli_off").await?;
+    small.deployment = small.deployment.clone().set("CROSSFADE_VERIFY_EVERY", "1s");
     let d = &small.deployment;
     let mut up = small.up().await?;
     d.yes(&["verify", "--once"]).await?;
@@ -112,6 +116,18 @@ async fn a_target_whose_lanes_are_off_is_left_alone_and_its_passes_wait() -> Res
     assert!(reasons.len() == 1 && reasons[0]["criterion"] == "mode", "{verdict}");
     json(d, &["verdict", "--only", "users"], 0, "verdict_target").await?;
     assert_eq!(small.sql("SELECT email FROM people WHERE id = 2").await?, "bob");
+
+    // The verifier's own passes take no reads back: the legacy side may lack what the application wrote.
+    small.control("DELETE FROM verdict").await?;
+    until("the verifier has looked", Duration::from_secs(60), || async {
+        match small.control("SELECT COUNT(*) FROM verdict").await.map_err(|e| e.to_string())?.as_str() {
+            "3" => Ok(()),
+            other => Err(other.to_string()),
+        }
+    })
+    .await?;
+    d.yes(&["verify", "--once", "--only", "users"]).await?;
+    assert_eq!(small.control("SELECT state FROM flag WHERE target = 'people'").await?, "new_read");
 
     json(d, &set("people", "write"), 1, "mode_set").await?;
     d.yes(&["flags", "set", "people", "legacy", "--because", "back"]).await?;

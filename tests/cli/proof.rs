@@ -191,3 +191,28 @@ async fn a_sweep_goes_on_where_it_was_when_the_verifier_was_killed() -> Result<(
     assert_eq!(support::terminate(&mut up).await?, Some(0));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_not_swallowed_by_a_replay_that_is_pending() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "cli_orders").await?;
+    let d = &small.deployment;
+    let mut up = small.up().await?;
+    d.yes(&["pause"]).await?;
+    small
+        .control("INSERT INTO pass (target, kind, ordinal, reason, most, created_at) VALUES ('people', 'rows', 1, 'replay', 1, NOW(6))")
+        .await?;
+    let mut again = d.start(&["backfill", "--again", "--only", "people"])?;
+    until("the order stands", Duration::from_secs(20), || async {
+        let sql = "SELECT COUNT(*) FROM pass WHERE target = 'people' AND reason = 'again'";
+        match small.control(sql).await.map_err(|e| e.to_string())?.as_str() {
+            "1" => Ok(()),
+            other => Err(other.to_string()),
+        }
+    })
+    .await?;
+    d.yes(&["resume"]).await?;
+    assert!(again.wait().await?.success());
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
