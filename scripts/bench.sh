@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The benchmarks, side by side in one run; bench/README.md says what they measure and how to read them.
-# BENCH_ROWS (300000), BENCH_CHANGES (100000), BENCH_ROUNDS (3), BENCH_ONLY (backfill,stream,latency,memory,debezium) and others change it.
+# BENCH_ROWS (300000), BENCH_CHANGES (100000), BENCH_ROUNDS (3), BENCH_ONLY (backfill,stream,latency,memory,detection,debezium) and others change it.
 # CROSSFADE_BIN names another program to measure; then only the benchmark itself is built.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

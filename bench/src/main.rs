@@ -5,6 +5,7 @@
 
 mod backfill;
 mod debezium;
+mod detection;
 mod hand;
 mod latency;
 mod load;
@@ -69,6 +70,9 @@ async fn run() -> Result<()> {
     }
     if settings.wants("memory") {
         memory::run(&stand, &mut report).await.context("memory")?;
+    }
+    if settings.wants("detection") {
+        detection::run(&stand, &mut report).await.context("detection")?;
     }
     if settings.wants("debezium") {
         debezium::run(&stand, &mut report).await.context("debezium")?;

@@ -19,6 +19,7 @@ pub struct Program {
     url: String,
     pub control: String,
     plan: PathBuf,
+    verify_every: &'static str,
 }
 
 impl Program {
@@ -28,7 +29,14 @@ impl Program {
             url: stand.server.url(schema),
             control: format!("{schema}_control"),
             plan: Path::new(env!("CARGO_MANIFEST_DIR")).join("plans").join(plan),
+            // A comparison of everything is not what is timed.
+            verify_every: "1h",
         }
+    }
+
+    /// Time between two passes of the verifier.
+    pub fn verify_every(self, time: &'static str) -> Self {
+        Self { verify_every: time, ..self }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -38,8 +46,7 @@ impl Program {
             .env("CROSSFADE_DATABASE", &self.url)
             .env("CROSSFADE_CONTROL_SCHEMA", &self.control)
             .env("CROSSFADE_PLAN", &self.plan)
-            // A comparison of everything is not what is timed.
-            .env("CROSSFADE_VERIFY_EVERY", "1h")
+            .env("CROSSFADE_VERIFY_EVERY", self.verify_every)
             .env("CROSSFADE_LOG", std::env::var("CROSSFADE_LOG").unwrap_or_else(|_| "error".into()))
             .stdin(Stdio::null())
             .kill_on_drop(true);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use anyhow::{Result, anyhow, bail};
 
-const PARTS: [&str; 5] = ["backfill", "stream", "latency", "memory", "debezium"];
+const PARTS: [&str; 6] = ["backfill", "stream", "latency", "memory", "detection", "debezium"];
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -21,7 +21,7 @@ pub struct Settings {
     pub rates: Vec<u64>,
     /// `BENCH_SECONDS` (10): how long each rate lasts.
     pub seconds: u64,
-    /// `BENCH_ONLY` (all): `backfill,stream,latency,memory,debezium`.
+    /// `BENCH_ONLY` (all): `backfill,stream,latency,memory,detection,debezium`.
     pub only: Vec<String>,
     /// `BENCH_BUFFER_POOL` (2G): of the private MariaDB.
     pub buffer_pool: String,

@@ -8,7 +8,7 @@ use change::Key;
 use plan::sql::{Range, Scopes, TargetSql};
 use serde::Serialize;
 use service::Settings;
-use writer::{apply, chunk};
+use writer::apply;
 
 use crate::deployment::checked_plan;
 use crate::output::{self, Exit, Format};
@@ -55,7 +55,8 @@ pub async fn run(settings: &Settings, only: &[String], format: Format) -> anyhow
         let mut low: Option<Key> = None;
         loop {
             let high =
-                chunk::boundary(&mut session, &plan.schema, &sql.scope_table(), low.as_ref(), SIZE).await?;
+                mysql::scan::boundary(&mut session, &plan.schema, &sql.scope_table(), low.as_ref(), SIZE)
+                    .await?;
             let range = Range { low: low.take(), high: high.clone() };
             let (staged, found) = apply::survey(&mut session, &sql, Scopes::Range(&range)).await?;
             rows += staged;

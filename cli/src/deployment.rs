@@ -10,7 +10,6 @@ use mysql::control::{applied, pass, redrive, sample};
 use mysql::{Database, Session};
 use plan::catalog::Catalog;
 use plan::checked::Checked;
-use plan::quote;
 use service::{BusChoice, Context, Settings};
 use writer::schedule::Schedule;
 
@@ -370,14 +369,7 @@ impl Order<'_> {
         schema: &str,
         reason: &str,
     ) -> anyhow::Result<()> {
-        let row = session
-            .row(&format!(
-                "SELECT table_rows FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
-                quote::text(schema),
-                quote::text(self.source)
-            ))
-            .await?;
-        let estimate = row.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default();
+        let estimate = mysql::scan::about(session, schema, self.source).await?;
         pass::order(session, db, self.target, self.kind, self.ordinal, reason, estimate).await?;
         Ok(())
     }

@@ -34,7 +34,7 @@ pub async fn run(settings: &Settings, verb: Verb, format: Format) -> anyhow::Res
     match verb {
         Verb::List => {
             let (all, flags) = (lane::modes(&mut session, &db).await?, flag::all(&mut session, &db).await?);
-            let flag = |target: &str| flags.get(target).map_or(State::Legacy, |s| State::stored(&s.state));
+            let flag = |target: &str| State::of(flags.get(target));
             let modes: Vec<_> = all
                 .iter()
                 .map(|(target, mode)| json!({ "target": target, "mode": mode, "flag": flag(target) }))

@@ -101,7 +101,7 @@ pub fn reader(s: &cdc_reader::Status) -> Vec<Reading> {
 }
 
 /// What the fence has proved last, as seen by the verifier, and what the verdict says.
-pub fn verifier(proof: &verifier::Proof, standing: &verifier::Standing) -> Vec<Reading> {
+pub fn verifier(proof: &verifier::Proof, metrics: &verifier::metrics::Metrics) -> Vec<Reading> {
     let age = proof.age().map(|age| {
         Reading::gauge(
             "crossfade_applied_age_seconds",
@@ -109,5 +109,5 @@ pub fn verifier(proof: &verifier::Proof, standing: &verifier::Standing) -> Vec<R
             age.as_secs_f64(),
         )
     });
-    age.into_iter().chain(standing.readings()).collect()
+    age.into_iter().chain(metrics.readings()).collect()
 }

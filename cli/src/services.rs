@@ -155,15 +155,19 @@ fn start(name: Name, context: Context, settings: &Settings, stop: CancellationTo
             (says, shows, Box::pin(async move { Ok(writer::app::run_shared(shared, stop).await?) }))
         }
         Name::Verifier => {
-            let (interval, step_down) = (settings.verify_every, settings.step_down);
-            let pace = verifier::app::Pace { interval, share: 0.05, limit: settings.repair_limit, step_down };
+            let pace = verifier::app::Pace {
+                interval: settings.verify_every,
+                share: settings.verify_share,
+                limit: settings.repair_limit,
+                step_down: settings.step_down,
+            };
             let proof = Arc::new(verifier::Proof::default());
-            let standing = Arc::new(verifier::Standing::default());
-            let (seen, stands) = (proof.clone(), standing.clone());
+            let metrics = Arc::new(verifier::metrics::Metrics::default());
+            let (seen, stands) = (proof.clone(), metrics.clone());
             (
                 says(|| serde_json::json!({})),
                 Arc::new(move || numbers::verifier(&seen, &stands)),
-                Box::pin(async move { Ok(verifier::run(context, pace, proof, standing, stop).await?) }),
+                Box::pin(async move { Ok(verifier::run(context, pace, proof, metrics, stop).await?) }),
             )
         }
     }

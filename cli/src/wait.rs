@@ -64,7 +64,7 @@ async fn count(session: &mut Session, db: &Database, condition: &str) -> Result<
         "SELECT COUNT(*) FROM {} WHERE closed_at IS NULL AND {condition}",
         db.control_table("exceptions")
     );
-    Ok(session.row(&sql).await?.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
+    session.count(&sql).await
 }
 
 /// What it waits for. `asked` is the database's time at which the position was found to be applied: scopes that were

@@ -174,6 +174,11 @@ async fn tokens_have_roles_and_an_operator_may_act() -> Result<()> {
     small.deployment.yes(&["verify", "--once"]).await?;
     let moved = site.post("/api/v1/flags/people", &[OPERATOR], step).await?;
     assert_eq!((moved.status, &moved.json()?["flag"]["by"]), (200, &"olga".into()), "{}", moved.body);
+    // A target that the application writes no more is the writer's again.
+    small.deployment.yes(&["mode", "set", "people", "compare", "--because", "as planned"]).await?;
+    let back = json!({"to": "legacy", "because": "not yet"});
+    assert_eq!(site.post("/api/v1/flags/people", &[OPERATOR], back).await?.status, 200);
+    assert_eq!(small.control("SELECT DISTINCT mode FROM lane").await?, "write");
     let unknown =
         site.post("/api/v1/flags/nobody", &[OPERATOR], json!({"to": "legacy", "because": "x"})).await?;
     assert_eq!(unknown.status, 404);
@@ -200,10 +205,17 @@ async fn tokens_have_roles_and_an_operator_may_act() -> Result<()> {
         .flatten()
         .map(|e| format!("{} {} {}", e["who"], e["what"], e["because"]).replace('"', ""))
         .collect();
-    assert_eq!(said, ["olga flag the week of the move", "olga waive twins"]);
+    let wanted = [
+        "olga flag the week of the move",
+        "cf mode as planned",
+        "olga flag not yet",
+        "olga mode not yet",
+        "olga waive twins",
+    ];
+    assert_eq!(said, wanted);
     assert_eq!(audit["chain"], "intact");
     let target = site.get("/api/v1/targets/people", &[VIEWER]).await?.json()?;
-    assert_eq!(target["history"].as_array().map(Vec::len), Some(1), "{target}");
+    assert_eq!(target["history"].as_array().map(Vec::len), Some(2), "{target}");
     assert_eq!(support::terminate(&mut up).await?, Some(0));
 
     let open = small.deployment.run(&["up", "--console", "0.0.0.0:9301"]).await?;
@@ -290,6 +302,25 @@ async fn after_an_outage_nobody_reads_the_new_side_before_it_is_of_now() -> Resu
     let stale = "SELECT COUNT(*) FROM users u LEFT JOIN people p USING (id) WHERE NOT p.email <=> u.email";
     assert_eq!(small.sql(stale).await?, "0", "whoever reads now reads what is");
     assert!(held.load(Relaxed), "it was not held back for a moment");
+
+    // A pipeline that stands still makes it old again, after its 30 s.
+    let mut held = testkit::connect::to(&small.deployment.schemas.url).await?;
+    let lanes = format!("SELECT * FROM `{}`.lane FOR UPDATE", small.deployment.schemas.control);
+    held.begin().await?;
+    held.rows(&lanes).await?;
+    small.sql("UPDATE users SET email = 'late' WHERE id = 1").await?;
+    until("new_read is held back again", Duration::from_secs(60), || async {
+        let flag = served(&site).await.map_err(|e| e.to_string())?;
+        if flag["value"] == "dual_write" { Ok(()) } else { Err(flag.to_string()) }
+    })
+    .await?;
+    held.rollback().await?;
+    until("new_read is served once more", Duration::from_secs(60), || async {
+        let flag = served(&site).await.map_err(|e| e.to_string())?;
+        if flag["value"] == "new_read" { Ok(()) } else { Err(flag.to_string()) }
+    })
+    .await?;
+    assert_eq!(small.sql(stale).await?, "0");
     assert_eq!(support::terminate(&mut second).await?, Some(0));
     Ok(())
 }

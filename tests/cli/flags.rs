@@ -40,6 +40,10 @@ async fn a_flag_goes_up_by_steps_with_the_verdict_and_down_at_once() -> Result<(
         assert_eq!((&moved["was"], &moved["state"]), (&was.into(), &state.into()));
     }
 
+    // The verdict over everything must hold, too.
+    small.control("UPDATE verdict SET expires_at = NOW(6) - INTERVAL 1 SECOND WHERE target = ''").await?;
+    json(d, &set("users", "dual_write"), 1, "flag_set").await?;
+
     // Down needs nothing, not even a verdict.
     small.control("DELETE FROM verdict").await?;
     json(d, &set("people", "dual_write"), 0, "flag_set").await?;

@@ -118,6 +118,10 @@ async fn a_target_whose_lanes_are_off_is_left_alone_and_its_passes_wait() -> Res
     assert_eq!(small.sql("SELECT email FROM people WHERE id = 2").await?, "bob");
 
     // The verifier's own passes take no reads back: the legacy side may lack what the application wrote.
+    // Nor does a pass that waits until the lanes are on again keep it from looking.
+    small
+        .control("INSERT INTO pass (target, kind, ordinal, reason, created_at) VALUES ('people', 'rows', 1, 'again', NOW(6))")
+        .await?;
     small.control("DELETE FROM verdict").await?;
     until("the verifier has looked", Duration::from_secs(60), || async {
         match small.control("SELECT COUNT(*) FROM verdict").await.map_err(|e| e.to_string())?.as_str() {

@@ -8,7 +8,7 @@ use testkit::servers::Mariadb;
 use testkit::wait::until;
 
 use crate::small::Small;
-use crate::{both, json, support};
+use crate::{both, json, refuses, support};
 
 const CLOSED: &str = "SELECT GROUP_CONCAT(CONCAT(target, ' ', scope_key, ' ', kind, ' ', cause, ' ', state) ORDER BY id) FROM finding";
 
@@ -73,6 +73,78 @@ async fn what_was_kept_out_of_the_binlog_is_found_named_and_repaired() -> Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_cascade_took_away_is_found_and_named() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let mut small = Small::new(server, "cli_cascade").await?;
+    small.deployment = small.deployment.clone().set("CROSSFADE_VERIFY_EVERY", "1s");
+    // The plan is checked before there is a cascade, and the reader does not hear of it.
+    let mut up = small.up().await?;
+    small
+        .sql("CREATE TABLE teams (id INT PRIMARY KEY); INSERT INTO teams VALUES (1), (2); UPDATE users SET other = IF(id = 2, 2, 1)")
+        .await?;
+    small
+        .sql("SET SESSION sql_log_bin = 0; ALTER TABLE users ADD FOREIGN KEY (other) REFERENCES teams (id) ON DELETE CASCADE")
+        .await?;
+    small.applied(&mut up).await?;
+    small.sql("DELETE FROM teams WHERE id = 2").await?;
+    until("the next pass finds it, and mends it", Duration::from_secs(60), || async {
+        let found = small.control(CLOSED).await.map_err(|e| e.to_string())?;
+        if found.contains("people 2 extra unlogged repaired") { Ok(()) } else { Err(found) }
+    })
+    .await?;
+    // Whoever reads the plan anew is told of the constraint.
+    refuses(&small.deployment, &["verify", "--once"], &["users_ibfk_1", "ON DELETE CASCADE"]).await?;
+    assert_eq!(small.sql("SELECT COUNT(*) FROM people").await?, "2");
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finding_stays_open_while_nothing_is_known_of_its_scope() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "cli_left_open").await?;
+    let d = &small.deployment;
+    let mut up = small.up().await?;
+    small.sql("SET SESSION sql_log_bin = 0; UPDATE people SET email = 'evil' WHERE id = 2").await?;
+    json(d, &["verify", "--once", "--no-repair"], 1, "verdict").await?;
+    // Two with one address: it is parked, with the wrong value.
+    small.sql("UPDATE users SET email = 'ann' WHERE id = 2").await?;
+    small.applied(&mut up).await?;
+    json(d, &["verify", "--once"], 1, "verdict").await?;
+    assert_eq!(small.control(CLOSED).await?, "people 2 different unlogged confirmed");
+    small.sql("UPDATE users SET email = 'bea' WHERE id = 2").await?;
+    small.applied(&mut up).await?;
+    json(d, &["verify", "--once"], 0, "verdict").await?;
+    assert_eq!(small.control(CLOSED).await?, "people 2 different unlogged repaired");
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_compared_under_another_plan_or_before_a_gap_is_forgotten() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let small = Small::new(server, "cli_forgotten").await?;
+    let d = &small.deployment;
+    let mut up = small.up().await?;
+    d.yes(&["verify", "--once"]).await?;
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    let half_way = "REPLACE INTO sweep (target, known, segment, began_at) VALUES ('people', 0, 3, NOW(6))";
+    let kept = "SELECT (SELECT COUNT(*) FROM sweep) + (SELECT COUNT(*) FROM coverage)";
+    small.control(half_way).await?;
+    d.yes(&["migrate"]).await?;
+    assert_ne!(small.control(kept).await?, "0", "the same plan goes on");
+    let people =
+        "shadow: people\nfrom: users\nscope: { id: users.id }\ncolumns: { email: UPPER(users.email) }\n";
+    small.plan("people.yaml", people)?;
+    d.yes(&["migrate", "--accept-plan"]).await?;
+    assert_eq!(small.control(kept).await?, "0");
+    small.control(half_way).await?;
+    d.yes(&["recover"]).await?;
+    assert_eq!(small.control(kept).await?, "0");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_differences_are_not_repaired_before_somebody_says_so() -> Result<()> {
     let server = Mariadb::shared().await?;
     let small = Small::new(server, "cli_many").await?;
@@ -112,6 +184,9 @@ CREATE TRIGGER d BEFORE INSERT ON canary_new FOR EACH ROW SET NEW.amount = 0";
     assert!(reason(&verdict, "verifier awake").is_some(), "{verdict}");
     // Not for one of the targets a flag goes up.
     json(d, &["flags", "set", "people", "dual_write", "--because", "x"], 1, "flag_set").await?;
+    // Nor does a look at one target alone say more.
+    d.run(&["verify", "--once", "--only", "people"]).await?;
+    assert_eq!(small.control("SELECT verdict FROM verdict WHERE target = 'people'").await?, "unknown");
     small.control("DROP TRIGGER u; DROP TRIGGER d").await?;
     json(d, &["verify", "--once"], 0, "verdict").await?;
     json(d, &["flags", "set", "people", "dual_write", "--because", "x"], 0, "flag_set").await?;

@@ -28,6 +28,7 @@ const SETTINGS: &[(&str, Option<&str>)] = &[
     ("lock-budget-ms", Some("0")),
     ("chunk-budget-ms", Some("0")),
     ("verify-every", Some("soon")),
+    ("verify-share", Some("0")),
     ("repair-limit", Some("some")),
     ("replica", Some("mysql://u@127.0.0.1")),
     ("max-replica-lag", Some("soon")),

@@ -11,6 +11,7 @@ mod preflight;
 mod privileges;
 mod reads;
 mod row;
+pub mod scan;
 mod server;
 mod server_load;
 mod session;

@@ -64,6 +64,11 @@ impl Session {
         Ok(self.rows(sql).await?.into_iter().next())
     }
 
+    /// The number that a query gives; nothing, or NULL, is 0.
+    pub async fn count(&mut self, sql: &str) -> Result<u64, DbError> {
+        Ok(self.row(sql).await?.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
+    }
+
     /// Rows one by one, in bounded memory. A stream that is dropped before its end closes the session.
     pub fn stream(&mut self, sql: &str) -> Result<RowStream<'_>, DbError> {
         let connection = self.take()?;

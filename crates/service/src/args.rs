@@ -86,6 +86,10 @@ pub struct Args {
     #[arg(long, env = "CROSSFADE_VERIFY_EVERY", global = true, value_name = "TIME")]
     pub verify_every: Option<Value>,
 
+    /// Share of one session's time that these verifications may take, in percent [default: 5]
+    #[arg(long, env = "CROSSFADE_VERIFY_SHARE", global = true, value_name = "PERCENT")]
+    pub verify_share: Option<Value>,
+
     /// Differences of one target that a verification repairs without asking [default: 20000]
     #[arg(long, env = "CROSSFADE_REPAIR_LIMIT", global = true, value_name = "N")]
     pub repair_limit: Option<Value>,
@@ -192,6 +196,7 @@ impl Args {
             lock_budget_ms: self.lock_budget_ms.or(file.lock_budget_ms),
             chunk_budget_ms: self.chunk_budget_ms.or(file.chunk_budget_ms),
             verify_every: self.verify_every.or(file.verify_every),
+            verify_share: self.verify_share.or(file.verify_share),
             repair_limit: self.repair_limit.or(file.repair_limit),
             replicas: if self.replicas.is_empty() { file.replicas } else { self.replicas },
             max_replica_lag: self.max_replica_lag.or(file.max_replica_lag),

@@ -37,6 +37,8 @@ pub struct Settings {
     pub chunk_budget: Duration,
     /// Between the starts of two passes of the verifier over everything.
     pub verify_every: Duration,
+    /// Share of one session's time that these passes may take, 0 to 1.
+    pub verify_share: f64,
     /// Differences of one target that a verification repairs without asking.
     pub repair_limit: usize,
     pub throttle: mysql::Limits,
@@ -188,6 +190,8 @@ fn build(args: Args, problems: &mut Problems) -> Option<Settings> {
         verify_every: problems
             .maybe("verify-every", &args.verify_every, duration)
             .unwrap_or(Duration::from_secs(600)),
+        verify_share: f64::from(problems.maybe("verify-share", &args.verify_share, percent).unwrap_or(5))
+            / 100.0,
         repair_limit: problems
             .maybe("repair-limit", &args.repair_limit, number)
             .map_or(20_000, |n| usize::try_from(n).unwrap_or(usize::MAX)),
@@ -327,6 +331,11 @@ fn text(value: &Option<Value>, default: &str) -> String {
 
 fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("`{text}` is not a whole number"))
+}
+
+fn percent(text: &str) -> Result<u8, String> {
+    let number = text.parse().ok().filter(|n| (1..=100).contains(n));
+    number.ok_or_else(|| format!("`{text}` is not a whole number from 1 to 100"))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -33,11 +33,13 @@ pub struct ChurnOptions {
     pub duration: Option<Duration>,
     pub transactions: Option<u64>,
     pub seed: u64,
+    /// Acts that are not played, by their names.
+    pub without: &'static [&'static str],
 }
 
 impl Default for ChurnOptions {
     fn default() -> Self {
-        ChurnOptions { sessions: 4, rate: 200.0, duration: None, transactions: None, seed: 1 }
+        ChurnOptions { sessions: 4, rate: 200.0, duration: None, transactions: None, seed: 1, without: &[] }
     }
 }
 
@@ -55,7 +57,9 @@ impl Churn {
         let counters = Arc::new(Counters::default());
         let mut running = JoinSet::new();
         for number in 0..ground.sessions {
-            let world = world::World::new(number, options.seed, ground.clone(), Ledger::new(found.clone()));
+            let mut world =
+                world::World::new(number, options.seed, ground.clone(), Ledger::new(found.clone()));
+            world.without = options.without;
             let pace =
                 (options.rate > 0.0).then(|| Duration::from_secs_f64(ground.sessions as f64 / options.rate));
             running.spawn(session::run(

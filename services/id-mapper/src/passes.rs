@@ -5,10 +5,9 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use change::Key;
 use ids::KeyKind;
 use mysql::control::{applied, hold, pass};
-use mysql::{DbError, Session};
+use mysql::{DbError, Session, scan};
 use plan::catalog::Flavour;
 use plan::checked::IdKind;
 use plan::sql::{IdentitySql, Range, ScopeTable, Scopes};
@@ -110,12 +109,8 @@ async fn chunk(
     let failed = |source| IdMapperError::Mint { entity: entity.table.clone(), source };
     let sql = IdentitySql::new(plan, entity);
     let table = ScopeTable { table: entity.table.clone(), columns: vec![entity.key.clone()] };
-    let end =
-        session.row(&table.boundary(&plan.schema, pass.done_to.as_ref(), size)).await.map_err(failed)?;
-    let high = match end {
-        Some(row) => Some(Key(vec![row.cell(0, &entity.key).map_err(failed)?])),
-        None => None,
-    };
+    let high =
+        scan::boundary(session, &plan.schema, &table, pass.done_to.as_ref(), size).await.map_err(failed)?;
     let range = Range { low: pass.done_to.clone(), high: high.clone() };
     let namespace = namespace(context, entity);
     let mut minted = 0;

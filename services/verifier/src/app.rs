@@ -11,9 +11,9 @@ use crate::error::VerifierError;
 use crate::fence::{self, Proof};
 use crate::fidelity;
 use crate::flags::{self, FlagError};
+use crate::metrics::{self, Metrics};
 use crate::modes;
 use crate::pass::Pass;
-use crate::standing::{self, Standing};
 
 /// How the verifier paces itself.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +27,12 @@ pub struct Pace {
     pub step_down: StepDown,
 }
 
-/// `proof` and `standing` can be watched from outside.
+/// `proof` and `metrics` can be watched from outside.
 pub async fn run(
     context: Context,
     pace: Pace,
     proof: Arc<Proof>,
-    standing: Arc<Standing>,
+    metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) -> Result<(), VerifierError> {
     let stop = stop.child_token();
@@ -43,7 +43,7 @@ pub async fn run(
         Ok(())
     };
     let following = async {
-        standing::follow(&context, &standing, &stop).await;
+        metrics::follow(&context, &metrics, &stop).await;
         Ok(())
     };
     let all = async { tokio::try_join!(fencing, passing, onboarding, following).map(drop) };

@@ -98,20 +98,17 @@ pub async fn look(session: &mut Session, db: &Database) -> Result<Canary, DbErro
         let trouble = Some("another verifier has been looking at it for 30 s".into());
         return Ok(Canary { trouble, ..Canary::default() });
     }
-    let looked = look_alone(session, db).await;
-    match looked {
+    let looked = match look_alone(session, db).await {
         // A server that is away, the next pass finds again; anything else is no look.
-        Err(e) if e.is_transient() => Err(e),
+        Err(e) if e.is_transient() => return Err(e),
         Err(e) => {
             session.rollback().await?;
-            session.row(&format!("SELECT RELEASE_LOCK({lock})")).await?;
-            Ok(Canary { trouble: Some(e.to_string()), ..Canary::default() })
+            Canary { trouble: Some(e.to_string()), ..Canary::default() }
         }
-        Ok(canary) => {
-            session.row(&format!("SELECT RELEASE_LOCK({lock})")).await?;
-            Ok(canary)
-        }
-    }
+        Ok(canary) => canary,
+    };
+    session.row(&format!("SELECT RELEASE_LOCK({lock})")).await?;
+    Ok(looked)
 }
 
 async fn look_alone(session: &mut Session, db: &Database) -> Result<Canary, DbError> {

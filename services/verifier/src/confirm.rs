@@ -4,7 +4,7 @@
 //! barrier, waits until it is proved to be applied, and reads again. A scope that changes in every round is *unstable*:
 //! about it nothing is said.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use change::{Key, Position};
@@ -101,8 +101,7 @@ pub async fn returned(
         exceptions::RETURNING
     );
     while began.elapsed() < patience {
-        let left = session.row(&sql).await?.map(|r| r.u64(0)).transpose()?.flatten();
-        if left.unwrap_or_default() == 0 {
+        if session.count(&sql).await? == 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -149,12 +148,13 @@ pub async fn confirm(
     Ok(confirmed)
 }
 
-async fn parked(
+/// Which of these scopes are parked, as [`exceptions::identity`] tells them apart.
+pub(crate) async fn parked(
     session: &mut Session,
     db: &Database,
     sql: &TargetSql<'_>,
     scopes: impl Iterator<Item = &Key>,
-) -> Result<Vec<Vec<u8>>, mysql::DbError> {
+) -> Result<HashSet<Vec<u8>>, mysql::DbError> {
     let folds = sql.target.folds();
     let open = exceptions::of_scopes(session, db, &sql.target.table, &folds, scopes).await?;
     Ok(open

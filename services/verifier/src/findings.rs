@@ -1,5 +1,6 @@
 //! Confirmed differences, as they are written down: keys and digests, never values.
 
+use change::Key;
 use mysql::control::finding;
 use mysql::control::lane::Mode;
 use mysql::{Database, DbError, Session};
@@ -50,9 +51,8 @@ impl Cause {
     }
 }
 
-/// As many characters of a key as are kept.
-fn key(difference: &Difference) -> String {
-    quote::text(&difference.scope.text().chars().take(512).collect::<String>())
+fn key(scope: &Key) -> String {
+    quote::text(&finding::kept(&scope.text()))
 }
 
 /// Writes findings down. One that is open already stays as it was first seen.
@@ -76,7 +76,7 @@ pub async fn record(
             format!(
                 "SELECT {} AS target, {} AS scope_key, '{kind}' AS kind, '{}' AS cause, 'confirmed' AS state, {} AS wanted, {} AS present, NOW(6) AS seen_at",
                 quote::text(target),
-                key(d),
+                key(&d.scope),
                 cause.name(),
                 digest(&d.pair.wanted),
                 digest(&d.pair.present)
@@ -95,22 +95,24 @@ pub async fn record(
     Ok(())
 }
 
-/// Closes the open differences of a target whose scopes are equal again; `left` are those that are not.
+/// Closes the open differences of a target whose scopes are equal again: all but those that are `left`, and those of which
+/// nothing is known now, because they are parked.
 pub async fn close(
     session: &mut Session,
     db: &Database,
     target: &str,
-    left: &[Difference],
+    left: impl Iterator<Item = &Key>,
 ) -> Result<(), DbError> {
-    let keys: Vec<String> = left.iter().map(key).collect();
+    let keys: Vec<String> = left.map(key).collect();
     let except =
         if keys.is_empty() { String::new() } else { format!(" AND scope_key NOT IN ({})", keys.join(",")) };
+    let target = quote::text(target);
     session
         .execute(&format!(
-            "UPDATE {} SET state = 'repaired', closed_at = NOW(6) WHERE target = {} AND closed_at IS NULL AND kind IN {}{except}",
+            "UPDATE {} SET state = 'repaired', closed_at = NOW(6) WHERE target = {target} AND closed_at IS NULL AND kind IN {}{except} AND scope_key NOT IN (SELECT e.scope_key FROM {} AS e WHERE e.target_table = {target} AND e.kind = 'parked' AND e.closed_at IS NULL)",
             db.control_table("finding"),
-            quote::text(target),
             finding::DIFFERENCES,
+            db.control_table("exceptions"),
         ))
         .await
         .map(drop)

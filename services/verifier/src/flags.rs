@@ -46,6 +46,11 @@ impl State {
         Self::parse(text).unwrap_or(State::Legacy)
     }
 
+    /// Of a target whose flag was never moved: legacy.
+    pub fn of(stored: Option<&Stored>) -> Self {
+        stored.map_or(State::Legacy, |s| Self::stored(&s.state))
+    }
+
     pub fn next(self) -> Option<Self> {
         Self::ALL.into_iter().find(|s| *s > self)
     }
@@ -97,7 +102,7 @@ pub struct Standing {
 
 impl Standing {
     pub fn of(target: &str, stored: Option<&Stored>, verdicts: &Verdicts) -> Self {
-        let state = stored.map_or(State::Legacy, |s| State::stored(&s.state));
+        let state = State::of(stored);
         let blocked = blocked(target, verdicts);
         Self {
             state,

@@ -1,10 +1,12 @@
 //! Id maps: every row has an entry, no two ids share one, and an entry that was seen once stays what it is.
 
-use mysql::{Database, DbError, Session};
+use mysql::{Database, DbError, Row, Session};
 use plan::checked::{Checked, Entity};
 use plan::quote;
 use plan::sql::IdentitySql;
 use serde::Serialize;
+
+use crate::compare;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct MapEvidence {
@@ -58,7 +60,7 @@ pub async fn judge(
 const SETTLED: &str = "NOW(6) - INTERVAL 10 MINUTE";
 
 /// Are the entries that were seen last still the same? Then what is settled by now is remembered. If they are not, the old
-/// picture stays, and so does the answer.
+/// picture stays, and so does the answer. Both looks are of one snapshot, so that nothing changes between them.
 async fn stability(
     session: &mut Session,
     db: &Database,
@@ -69,27 +71,44 @@ async fn stability(
     let before = session
         .row(&format!("SELECT CAST(until AS CHAR), entries, sums FROM {table} WHERE entity = {name}"))
         .await?;
-    let mut seen = 0;
-    if let Some(before) = &before {
-        let until = quote::text(before.text(0)?.unwrap_or_default());
-        let now = session.row(&sql.seen(&until)).await?;
-        seen = before.u64(1)?.unwrap_or_default();
-        let same = match &now {
-            Some(now) => now.u64(0)? == Some(seen) && now.text(1)? == before.text(2)?,
-            None => false,
+    let until = session.row(&format!("SELECT CAST({SETTLED} AS CHAR)")).await?;
+    let until = text(until.as_ref(), 0)?;
+    compare::snapshot(session).await?;
+    let looks = async {
+        let was = match &before {
+            Some(before) => Some(look(session, sql, before.text(0)?.unwrap_or_default()).await?),
+            None => None,
         };
-        if !same {
+        Ok((was, look(session, sql, &until).await?))
+    }
+    .await;
+    session.rollback().await?;
+    let (was, now) = looks?;
+    let mut seen = 0;
+    if let (Some(before), Some(was)) = (&before, was) {
+        seen = before.u64(1)?.unwrap_or_default();
+        if was != (seen, text(Some(before), 2)?) {
             return Ok((seen, false));
         }
     }
-    let row = session.row(&format!("SELECT CAST({SETTLED} AS CHAR)")).await?;
-    let until =
-        row.map(|r| r.text(0).map(|t| quote::text(t.unwrap_or_default()))).transpose()?.unwrap_or_default();
     session
         .execute(&format!(
-            "REPLACE INTO {table} (entity, until, entries, sums, seen_at) SELECT {name}, {until}, d.*, NOW(6) FROM ({}) AS d",
-            sql.seen(&until)
+            "REPLACE INTO {table} (entity, until, entries, sums, seen_at) VALUES ({name}, {}, {}, {}, NOW(6))",
+            quote::text(&until),
+            now.0,
+            quote::text(&now.1)
         ))
         .await?;
     Ok((seen, true))
+}
+
+/// The number and the sums of the entries up to this time.
+async fn look(session: &mut Session, sql: &IdentitySql<'_>, until: &str) -> Result<(u64, String), DbError> {
+    let row = session.row(&sql.seen(&quote::text(until))).await?;
+    let entries = row.as_ref().map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default();
+    Ok((entries, text(row.as_ref(), 1)?))
+}
+
+fn text(row: Option<&Row>, i: usize) -> Result<String, DbError> {
+    Ok(row.map(|r| r.text(i)).transpose()?.flatten().unwrap_or_default().to_owned())
 }

@@ -121,9 +121,8 @@ pub async fn back_to_legacy(
 pub async fn settle(session: &mut Session, db: &Database) -> Result<(), ModeError> {
     let flags = flag::all(session, db).await?;
     for (target, mode) in lane::modes(session, db).await? {
-        let flag = flags.get(&target).map_or(State::Legacy, |s| State::stored(&s.state));
-        if mode == Mode::Compare && flag == State::Legacy {
-            back_to_legacy(session, db, &target, CROSSFADE, "its flag is at legacy").await?;
+        if mode == Mode::Compare && State::of(flags.get(&target)) == State::Legacy {
+            set(session, db, &target, Mode::Write, (CROSSFADE, "its flag is at legacy")).await?;
         }
     }
     Ok(())

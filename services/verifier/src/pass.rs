@@ -156,7 +156,7 @@ impl Pass<'_> {
         evidence.complete = swept.complete;
         evidence.too_many = swept.too_many;
         evidence.found = swept.confirmed.len() as u64;
-        evidence.unstable = swept.unstable;
+        evidence.unstable = swept.unstable.len() as u64;
         if let Some(query) = sql.strangers() {
             evidence.strangers = session.rows(&query).await.map_err(failed)?.len() as u64;
         }
@@ -171,7 +171,8 @@ impl Pass<'_> {
             evidence.confirmed = left.len() as u64;
             evidence.unstable += unstable.len() as u64;
             if evidence.complete {
-                findings::close(session, db, table, &left).await.map_err(failed)?;
+                let open = left.iter().map(|d| &d.scope).chain(&unstable).chain(&swept.unstable);
+                findings::close(session, db, table, open).await.map_err(failed)?;
             }
             confirm::returned(session, db, table, RETURNS).await.map_err(failed)?;
         }
@@ -337,7 +338,7 @@ impl World {
             target: name.clone(),
             risk: format!("{:?}", target.risk).to_lowercase(),
             mode: self.modes.get(name).copied(),
-            flag: Some(self.flags.get(name).map_or(State::Legacy, |s| State::stored(&s.state))),
+            flag: Some(State::of(self.flags.get(name))),
             dual_write: dual.map(|(counts, hours)| DualWrite { counts: *counts, hours: *hours }),
             ..TargetEvidence::default()
         }

@@ -22,21 +22,17 @@ impl Pass<'_> {
         let queries = sql.dangling();
         let mut lost = 0;
         for (_, query) in &queries {
-            let mut now = count(session, query).await.map_err(failed)?;
+            let mut now = session.count(query).await.map_err(failed)?;
             for _ in 0..PROOFS {
                 if now == 0 {
                     break;
                 }
                 confirm::settle(session, self.db, self.source, PATIENCE).await?;
                 // Of those that come and go the fewest were there all the time.
-                now = now.min(count(session, query).await.map_err(failed)?);
+                now = now.min(session.count(query).await.map_err(failed)?);
             }
             lost += now;
         }
         Ok((queries.len() as u64, lost))
     }
-}
-
-async fn count(session: &mut Session, query: &str) -> Result<u64, DbError> {
-    Ok(session.row(query).await?.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
 }

@@ -2,7 +2,7 @@
 
 use change::Key;
 use mysql::control::sweep;
-use mysql::{Database, DbError, Session};
+use mysql::{Database, DbError, Session, scan};
 use plan::sql::TargetSql;
 use rand::seq::IndexedRandom;
 
@@ -34,19 +34,12 @@ impl Places {
         for _ in 0..count {
             let low = self.any();
             let far = rand::random_range(1..=SIZE);
-            let mut row = session.row(&table.boundary(schema, low, far)).await?;
-            if row.is_none() {
-                // Behind the end: the rest is smaller.
-                row = session
-                    .row(&table.boundary(schema, low, rand::random_range(1..=far.div_ceil(16))))
-                    .await?;
-            }
-            if row.is_none() {
-                row = session.row(&table.boundary(schema, low, 1)).await?;
-            }
-            if let Some(row) = row {
-                let cells = table.columns.iter().enumerate().map(|(i, c)| row.cell(i, c));
-                keys.push(Key(cells.collect::<Result<_, _>>()?));
+            // Behind the end: the rest is smaller.
+            for size in [far, rand::random_range(1..=far.div_ceil(16)), 1] {
+                if let Some(key) = scan::boundary(session, schema, &table, low, size).await? {
+                    keys.push(key);
+                    break;
+                }
             }
         }
         change::distinct(&mut keys);

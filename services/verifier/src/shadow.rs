@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use change::Key;
-use mysql::control::exceptions::{self, identity};
+use mysql::control::exceptions::identity;
 use mysql::control::shadow_read::{self, Which};
 use mysql::{Database, DbError, Session};
 use plan::checked::{Read, Sync};
@@ -166,14 +166,7 @@ impl Reader<'_> {
             confirm::settle(session, self.db, self.source, PATIENCE).await?;
             // Behind the proof and before the snapshot: what is not parked here was applied.
             let scopes = open.iter().map(|(seen, _)| &seen.scope);
-            let parked: HashSet<Vec<u8>> =
-                exceptions::of_scopes(session, self.db, &target.table, &folds, scopes)
-                    .await
-                    .map_err(failed)?
-                    .iter()
-                    .filter(|o| o.exception.kind == exceptions::Kind::Parked)
-                    .map(|o| identity(&folds, &o.exception.scope))
-                    .collect();
+            let parked = confirm::parked(session, self.db, self.sql, scopes).await.map_err(failed)?;
             open.retain(|(seen, _)| !parked.contains(&identity(&folds, &seen.scope)));
             let scopes: Vec<Key> = open.iter().map(|(seen, _)| seen.scope.clone()).collect();
             let now = self.look(session, &scopes, false).await.map_err(failed)?;

@@ -3,12 +3,13 @@
 //! The service's sweeps are resumable: as long as nothing was found to differ, the place is written down with each part, and a
 //! verifier that starts again goes on from there. A sweep that did not reach the end is not complete, and never gives "ready".
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use change::Key;
+use mysql::control::exceptions;
 use mysql::control::sweep::{self, Segment, Sweep};
-use mysql::{DbError, Session};
-use plan::quote;
+use mysql::{DbError, Session, scan};
 use plan::sql::{Range, ScopeTable, Scopes, TargetSql};
 
 use crate::compare::{self, Difference};
@@ -35,7 +36,7 @@ pub struct Swept {
     pub at: Sweep,
     /// Differences that outlived two proofs.
     pub confirmed: Vec<Difference>,
-    pub unstable: u64,
+    pub unstable: Vec<Key>,
     pub complete: bool,
     /// It stopped: more differ than may be repaired without asking.
     pub too_many: bool,
@@ -55,12 +56,15 @@ impl Pass<'_> {
         let places = Places::of(session, db, target).await.map_err(failed)?;
         let stride = self.stride(session, &table).await.map_err(failed)?;
         let mut candidates: Vec<Difference> = Vec::new();
+        let (folds, mut counted) = (sql.target.folds(), HashSet::new());
         let mut part =
             Segment { number: swept.at.segment, low: swept.at.done_to.clone(), high: None, rows: 0 };
         let (mut low, mut ranges, mut saved) = (swept.at.done_to.clone(), 0, Instant::now());
         loop {
             let began = Instant::now();
-            let high = self.next(session, &table, low.as_ref()).await.map_err(failed)?;
+            let high = scan::boundary(session, &self.plan.schema, &table, low.as_ref(), SIZE)
+                .await
+                .map_err(failed)?;
             let range = Range { low: low.take(), high: high.clone() };
             let compared = compare::range(session, sql, Scopes::Range(&range)).await.map_err(failed)?;
             swept.at.wanted += compared.wanted;
@@ -81,14 +85,17 @@ impl Pass<'_> {
             if last || candidates.len() > BLOCK || (due && !candidates.is_empty()) {
                 let some = std::mem::take(&mut candidates);
                 let confirmed = confirm::confirm(session, db, self.source, sql, some).await?;
-                swept.confirmed.extend(confirmed.differences);
-                swept.unstable += confirmed.unstable.len() as u64;
+                // A scope that was drawn at random is in some range, too.
+                let new = confirmed.differences.into_iter();
+                let new = new.filter(|d| counted.insert(exceptions::identity(&folds, &d.scope)));
+                swept.confirmed.extend(new);
+                swept.unstable.extend(confirmed.unstable);
             }
             if swept.confirmed.len() > self.limit {
                 swept.too_many = true;
                 return Ok(swept);
             }
-            let equal = candidates.is_empty() && swept.confirmed.is_empty() && swept.unstable == 0;
+            let equal = candidates.is_empty() && swept.confirmed.is_empty() && swept.unstable.is_empty();
             if !last && part.low == high && equal && self.resume.is_some() {
                 swept.at.done_to = high.clone();
                 swept.at.segment = part.number;
@@ -117,27 +124,9 @@ impl Pass<'_> {
         }
     }
 
-    async fn next(
-        &self,
-        session: &mut Session,
-        table: &ScopeTable,
-        low: Option<&Key>,
-    ) -> Result<Option<Key>, DbError> {
-        let Some(row) = session.row(&table.boundary(&self.plan.schema, low, SIZE)).await? else {
-            return Ok(None);
-        };
-        let cells = table.columns.iter().enumerate().map(|(i, c)| row.cell(i, c));
-        Ok(Some(Key(cells.collect::<Result<_, _>>()?)))
-    }
-
     /// Ranges that make a part.
     async fn stride(&self, session: &mut Session, table: &ScopeTable) -> Result<u64, DbError> {
-        let sql = format!(
-            "SELECT table_rows FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
-            quote::text(&self.plan.schema),
-            quote::text(&table.table)
-        );
-        let rows = session.row(&sql).await?.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default();
+        let rows = scan::about(session, &self.plan.schema, &table.table).await?;
         Ok((rows / SIZE / PARTS).max(1))
     }
 }

@@ -178,16 +178,12 @@ async fn plain(
     let more = session.execute(&copy.upsert).await?.saturating_sub(kept);
     changed += more;
     let scanned = match scopes {
-        Scopes::Range(_) if kept > 0 && more > 0 => count(session, &copy.count).await?,
+        Scopes::Range(_) if kept > 0 && more > 0 => session.count(&copy.count).await?,
         _ => kept.max(more),
     };
     let open = open_exceptions(session, db, sql, scopes).await?;
     let (reported, closed) = reconcile(session, db, sql, &open, &[], &[]).await?;
     Ok(Outcome { scanned, changed, reported, closed, ..Outcome::default() })
-}
-
-async fn count(session: &mut Session, query: &str) -> Result<u64, DbError> {
-    Ok(session.row(query).await?.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
 }
 
 /// What would be said about scopes, without writing anything but the session's own staging table.

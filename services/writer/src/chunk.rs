@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use change::Key;
 use mysql::control::pass;
 use mysql::{DbError, Session};
 use plan::checked::TargetKind;
-use plan::sql::{ScopeTable, Scopes, TargetSql};
+use plan::sql::{Scopes, TargetSql};
 use service::Context;
 
 use crate::apply::Outcome;
@@ -41,19 +40,6 @@ impl ChunkSize {
         let next = self.size as f64 * ratio.clamp(0.5, 2.0);
         self.size = (next as u64).clamp(LEAST, MOST);
     }
-}
-
-/// The end of the next chunk; `None`: the rest of the table.
-pub async fn boundary(
-    session: &mut Session,
-    schema: &str,
-    table: &ScopeTable,
-    low: Option<&Key>,
-    size: u64,
-) -> Result<Option<Key>, DbError> {
-    let Some(row) = session.row(&table.boundary(schema, low, size)).await? else { return Ok(None) };
-    let cells = table.columns.iter().enumerate().map(|(i, c)| row.cell(i, c));
-    Ok(Some(Key(cells.collect::<Result<_, _>>()?)))
 }
 
 /// What a chunk came to.

@@ -21,13 +21,13 @@ use std::time::Duration;
 
 use change::Key;
 use mysql::control::{lane, pass};
-use mysql::{Database, DbError, Session};
+use mysql::{Database, DbError, Session, scan};
 use plan::quote;
 use plan::sql::{Range, ScopeTable};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::apply::Outcome;
-use crate::chunk::{self, ChunkSize};
+use crate::chunk::ChunkSize;
 
 /// Ranges that may be handed out beyond the pass's place.
 const AHEAD: usize = 8;
@@ -123,7 +123,7 @@ impl Walk {
         let low = head.next.take();
         let adapted = self.size.lock().unwrap_or_else(PoisonError::into_inner).scopes();
         let size = head.most.unwrap_or(adapted);
-        let high = match chunk::boundary(&mut head.session, schema, table, low.as_ref(), size).await {
+        let high = match scan::boundary(&mut head.session, schema, table, low.as_ref(), size).await {
             Ok(high) => high,
             Err(e) => {
                 self.end();

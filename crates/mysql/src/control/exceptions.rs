@@ -183,7 +183,7 @@ pub async fn open(
         let rows: Vec<String> = some
             .iter()
             .map(|e| {
-                let key: String = e.scope.text().chars().take(512).collect();
+                let key = super::finding::kept(&e.scope.text());
                 format!(
                     "({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, NOW(6))",
                     quote::text(target),

@@ -24,16 +24,6 @@ pub struct Finding {
     pub closed_at: Option<String>,
 }
 
-/// The newest findings of a target, newest first.
-pub async fn newest(
-    session: &mut Session,
-    db: &Database,
-    target: &str,
-    limit: u32,
-) -> Result<Vec<Finding>, DbError> {
-    list(session, db, Some(target), false, limit).await
-}
-
 /// The newest findings, newest first: of all targets or one, open ones or all.
 pub async fn list(
     session: &mut Session,
@@ -73,6 +63,11 @@ pub async fn list(
         .collect()
 }
 
+/// As much of a key as is kept.
+pub fn kept(key: &str) -> String {
+    key.chars().take(512).collect()
+}
+
 /// The kinds of findings that are differences, as a list in SQL.
 pub const DIFFERENCES: &str = "('missing', 'extra', 'different')";
 
@@ -85,7 +80,7 @@ pub const SHADOW_READ: &str = "shadow_read";
 /// The statement that writes a direct write down, once, unless the target is dual-written.
 pub fn direct_write(db: &Database, target: &str, key: &str, position: &change::Position) -> String {
     let (table, flag) = (db.control_table("finding"), db.control_table("flag"));
-    let key: String = key.chars().take(512).collect();
+    let key = kept(key);
     let (target, position) = (quote::text(target), quote::text(&position.to_string()));
     format!(
         "INSERT INTO {table} (target, scope_key, kind, state, position, seen_at) SELECT {target}, {}, '{DIRECT_WRITE}', 'confirmed', {position}, NOW(6) FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM {flag} AS f WHERE f.target = {target} AND f.state <> 'legacy') AND NOT EXISTS (SELECT 1 FROM {table} AS o WHERE o.target = {target} AND o.kind = '{DIRECT_WRITE}' AND o.position = {position})",
@@ -95,9 +90,7 @@ pub fn direct_write(db: &Database, target: &str, key: &str, position: &change::P
 
 /// The newest finding so far.
 pub async fn last(session: &mut Session, db: &Database) -> Result<u64, DbError> {
-    let row =
-        session.row(&format!("SELECT COALESCE(MAX(id), 0) FROM {}", db.control_table("finding"))).await?;
-    Ok(row.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
+    session.count(&format!("SELECT MAX(id) FROM {}", db.control_table("finding"))).await
 }
 
 /// Direct writes into a target behind this finding.
@@ -112,7 +105,7 @@ pub async fn direct_writes(
         db.control_table("finding"),
         quote::text(target)
     );
-    Ok(session.row(&sql).await?.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
+    session.count(&sql).await
 }
 
 /// Closes direct writes into a target up to this finding.

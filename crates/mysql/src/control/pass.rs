@@ -86,8 +86,7 @@ pub async fn order_replay(
         low.map_or("NULL".into(), |k| quote::text(&key_to_json(k))),
     );
     session.execute(&sql).await?;
-    let row = session.row("SELECT LAST_INSERT_ID()").await?;
-    Ok(row.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
+    session.count("SELECT LAST_INSERT_ID()").await
 }
 
 /// Takes those away that nobody waits for any more.

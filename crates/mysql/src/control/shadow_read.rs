@@ -3,7 +3,7 @@
 use change::Key;
 use plan::quote;
 
-use super::finding::SHADOW_READ;
+use super::finding::{SHADOW_READ, kept};
 use super::{key_from_json, key_to_json};
 use crate::{Database, DbError, Session};
 
@@ -25,7 +25,7 @@ impl Which<'_> {
 }
 
 fn shown(key: &Key) -> String {
-    quote::text(&key.text().chars().take(512).collect::<String>())
+    quote::text(&kept(&key.text()))
 }
 
 /// Scopes that differed when they were last read, oldest first.
@@ -47,7 +47,7 @@ pub async fn open(
 /// How many scopes are known to differ.
 pub async fn count(session: &mut Session, db: &Database, which: Which<'_>) -> Result<u64, DbError> {
     let sql = format!("SELECT COUNT(*) FROM {} WHERE {}", db.control_table("finding"), which.open());
-    Ok(session.row(&sql).await?.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
+    session.count(&sql).await
 }
 
 /// Writes down that these scopes differ; each once.

@@ -95,9 +95,11 @@ pub fn next(world: &mut World) -> Deal {
 }
 
 fn choose(world: &mut World) -> (&'static str, Act) {
-    let all: u32 = ACTS.iter().map(|(weight, ..)| weight).sum();
+    let without = world.without;
+    let played = || ACTS.iter().filter(|(_, name, _)| !without.contains(name));
+    let all: u32 = played().map(|(weight, ..)| weight).sum();
     let mut at = world.below(u64::from(all)) as u32;
-    for (weight, name, act) in ACTS {
+    for (weight, name, act) in played() {
         if at < *weight {
             return (name, *act);
         }

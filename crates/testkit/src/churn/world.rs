@@ -40,6 +40,8 @@ pub struct World {
     /// Statements for later transactions: late audit entries, parents that come back.
     later: VecDeque<String>,
     last_time: String,
+    /// Acts that are not played.
+    pub without: &'static [&'static str],
 }
 
 /// A user's id that is never in any table.
@@ -57,6 +59,7 @@ impl World {
             own_requests: VecDeque::new(),
             later: VecDeque::new(),
             last_time: "2024-06-01 00:00:00".into(),
+            without: &[],
         }
     }
 

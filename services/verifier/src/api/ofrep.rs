@@ -28,7 +28,7 @@ impl Api {
             .await?;
         let fresh = self.is_fresh();
         let of = |t: &plan::checked::Target| {
-            let state = stored.get(&t.table).map_or(FlagState::Legacy, |s| FlagState::stored(&s.state));
+            let state = FlagState::of(stored.get(&t.table));
             // Of a target whose lanes are off the new side is the application's own.
             let served =
                 if fresh || modes.get(&t.table) == Some(&Mode::Off) { state } else { held_back(state) };

@@ -39,7 +39,7 @@ pub async fn target(
         .with(async |session| {
             let condition = format!("closed_at IS NULL AND target_table = {}", quote::text(&name));
             Ok::<_, ApiError>((
-                finding::newest(session, db, &name, 100).await?,
+                finding::list(session, db, Some(&name), false, 100).await?,
                 exceptions::list(session, db, &condition, "id DESC", 100).await?,
                 audit::entries(session, db, Some(&name), 0, MOST).await?,
                 sweep::covered(session, db, &name).await?,

@@ -83,7 +83,7 @@ impl Facts {
                 flag: flags.get(&name).cloned(),
                 mode: modes.get(&name).copied(),
                 hours: dual_write::hours(session, db, &name, HOURS).await?,
-                findings: finding::newest(session, db, &name, NEWEST).await?,
+                findings: finding::list(session, db, Some(&name), false, NEWEST).await?,
                 name,
             });
         }

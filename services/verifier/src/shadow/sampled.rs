@@ -1,7 +1,7 @@
 //! Some scopes of a target, from all over its keys.
 
 use change::Key;
-use mysql::{DbError, Session};
+use mysql::{DbError, Session, scan};
 use plan::quote;
 use plan::sql::{ScopeTable, TargetSql};
 use rand::Rng;
@@ -20,10 +20,8 @@ impl Sample<'_> {
         let (mut kept, mut trodden, mut low) = (Vec::with_capacity(self.most), 0, None);
         loop {
             let size = if step == 1 { 1 } else { rand::rng().random_range(1..2 * step) };
-            let next = session.row(&table.boundary(&self.sql.plan.schema, low.as_ref(), size)).await?;
-            let Some(row) = next else { return Ok(kept) };
-            let cells = table.columns.iter().enumerate().map(|(i, c)| row.cell(i, c));
-            let key = Key(cells.collect::<Result<_, _>>()?);
+            let next = scan::boundary(session, &self.sql.plan.schema, &table, low.as_ref(), size).await?;
+            let Some(key) = next else { return Ok(kept) };
             trodden += 1;
             if kept.len() < self.most {
                 kept.push(key.clone());
@@ -46,21 +44,16 @@ impl Sample<'_> {
             .watched
             .get(&table.table)
             .is_some_and(|w| w.key.iter().map(|c| c.name.as_str()).eq(names.iter().copied()));
-        let sql = if is_key {
-            format!(
-                "SELECT table_rows FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
-                quote::text(&plan.schema),
-                quote::text(&table.table)
-            )
-        } else {
-            let names: Vec<String> = names.iter().map(|n| quote::ident(n)).collect();
-            format!(
-                "SELECT COUNT(DISTINCT {}) FROM {}.{}",
-                names.join(", "),
-                quote::ident(&plan.schema),
-                quote::ident(&table.table)
-            )
-        };
-        Ok(session.row(&sql).await?.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default())
+        if is_key {
+            return scan::about(session, &plan.schema, &table.table).await;
+        }
+        let names: Vec<String> = names.iter().map(|n| quote::ident(n)).collect();
+        let sql = format!(
+            "SELECT COUNT(DISTINCT {}) FROM {}.{}",
+            names.join(", "),
+            quote::ident(&plan.schema),
+            quote::ident(&table.table)
+        );
+        session.count(&sql).await
     }
 }

@@ -16,9 +16,9 @@ const ANSWERS: [Answer; 3] = [Answer::Ready, Answer::NotReady, Answer::Unknown];
 
 /// Empty until the first look, and while the database does not answer: then nothing is known.
 #[derive(Debug, Default)]
-pub struct Standing(Mutex<Vec<Reading>>);
+pub struct Metrics(Mutex<Vec<Reading>>);
 
-impl Standing {
+impl Metrics {
     pub fn readings(&self) -> Vec<Reading> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -29,14 +29,14 @@ impl Standing {
 }
 
 /// Looks until `stop`. Its own errors stop nothing.
-pub async fn follow(context: &Context, standing: &Standing, stop: &CancellationToken) {
+pub async fn follow(context: &Context, metrics: &Metrics, stop: &CancellationToken) {
     let mut held: Option<Session> = None;
     while !stop.is_cancelled() {
         match look(&context.database, &mut held).await {
-            Ok(readings) => standing.keep(readings),
+            Ok(readings) => metrics.keep(readings),
             Err(e) => {
                 tracing::debug!(error = %e, "the verdict's numbers are not known");
-                standing.keep(Vec::new());
+                metrics.keep(Vec::new());
             }
         }
         tokio::select! {

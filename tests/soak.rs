@@ -1,0 +1,101 @@
+//! What only time shows. `make soak` runs it for longer: `CROSSFADE_SOAK` (such as `30m`), `CROSSFADE_SEED`.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use support::{Deployment, phase2};
+use testkit::churn::{Churn, ChurnOptions};
+use testkit::connect;
+use testkit::oracle::{self, Options};
+use testkit::sample;
+use testkit::servers::Mariadb;
+
+/// How long it takes where nobody says so: in the run of all tests.
+const SHORT: Duration = Duration::from_secs(25);
+
+/// Acts after which only a verification finds what else has changed: its findings are no false alarms.
+const FOUND_BY_VERIFICATION: &[&str] = &["move_user", "comeback"];
+
+fn settings() -> Result<(Duration, u64)> {
+    let time = match std::env::var("CROSSFADE_SOAK") {
+        Ok(text) => humantime::parse_duration(&text).with_context(|| format!("CROSSFADE_SOAK: `{text}`"))?,
+        Err(_) => SHORT,
+    };
+    let seed = match std::env::var("CROSSFADE_SEED") {
+        Ok(text) => text.parse().with_context(|| format!("CROSSFADE_SEED: `{text}`"))?,
+        Err(_) => 31,
+    };
+    Ok((time, seed))
+}
+
+/// The verifier compares without end while the application writes: as nothing is wrong, it finds nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn churn_alone_raises_no_alarm() -> Result<()> {
+    let (time, seed) = settings()?;
+    let server = Mariadb::shared().await?;
+    let schemas = server.schemas("soak").await?;
+    sample::load(&schemas.url, 0.03, seed).await?;
+    // Nearly all the time a pass is on its way.
+    let mut deployment = Deployment::new(schemas.clone(), phase2())
+        .set("CROSSFADE_VERIFY_EVERY", "500ms")
+        .set("CROSSFADE_VERIFY_SHARE", "50");
+    deployment.include_deferred = true;
+    let options =
+        ChurnOptions { sessions: 4, rate: 120.0, seed, without: FOUND_BY_VERIFICATION, ..Default::default() };
+    let churn = Churn::start(&schemas.url, options).await?;
+    let mut up = deployment.start(&["up"])?;
+    deployment.begun().await?;
+    deployment.yes(&["backfill"]).await?;
+
+    let mut db = connect::to(&schemas.url).await?;
+    let (began, mut verdicts, mut last) = (Instant::now(), BTreeMap::<String, u64>::new(), String::new());
+    let mut alarms = Vec::new();
+    while began.elapsed() < time {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        anyhow::ensure!(up.try_wait()?.is_none(), "crossfade up has ended");
+        let sql =
+            format!("SELECT made_at, verdict, body FROM `{}`.verdict WHERE target = ''", schemas.control);
+        let Some(stored) = db.row(&sql).await.map_err(connect::said)? else { continue };
+        let text = |i: usize| Ok::<_, mysql::DbError>(stored.text(i)?.unwrap_or_default().to_owned());
+        let (made_at, verdict, body) = (text(0)?, text(1)?, text(2)?);
+        if made_at == last {
+            continue;
+        }
+        last.clone_from(&made_at);
+        *verdicts.entry(verdict.clone()).or_default() += 1;
+        // A scope may be parked for a moment while its parent is on its way; everything else that is *not ready* is an alarm.
+        if verdict == "not_ready" {
+            let body: serde_json::Value =
+                serde_json::from_str(&body).with_context(|| format!("the stored verdict: {body}"))?;
+            let own = body["reasons"].as_array().into_iter().flatten();
+            let targets = body["targets"].as_array().into_iter().flatten();
+            let all = own.chain(targets.flat_map(|t| t["reasons"].as_array().into_iter().flatten()));
+            let definite =
+                all.filter(|r| r["answer"] == "not_ready" && r["criterion"] != "no open exceptions");
+            alarms.extend(definite.map(|r| format!("{made_at}: {r}")));
+        }
+    }
+    let report = churn.stop().await?;
+    println!(
+        "seed {seed}: {} transactions in {} s, verdicts while they were made: {verdicts:?}",
+        report.tally.committed,
+        began.elapsed().as_secs()
+    );
+    assert!(verdicts.values().sum::<u64>() >= 2, "hardly a pass came to its end: {verdicts:?}");
+    assert!(alarms.is_empty(), "{alarms:#?}");
+    let sql = format!(
+        "SELECT target, kind, cause, COUNT(*), MIN(scope_key) FROM `{}`.finding GROUP BY 1, 2, 3",
+        schemas.control
+    );
+    assert_eq!(server.sql(&sql).await?, "", "findings where nothing was wrong");
+
+    deployment.yes(&["wait", "--timeout", "120s"]).await?;
+    deployment.yes(&["verify", "--once"]).await?;
+    let options = Options { include_deferred: true, ledger: Some(report.ledger), ..Options::default() };
+    oracle::expect_none(&schemas.url, &schemas.control, &options).await?;
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
