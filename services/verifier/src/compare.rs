@@ -74,7 +74,10 @@ pub async fn scopes(
     sql: &TargetSql<'_>,
     keys: &[Key],
 ) -> Result<Vec<Difference>, DbError> {
-    let mut found = pairs(session, sql, keys).await?;
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut found = pairs(session, sql, Scopes::Keys(keys)).await?;
     found.retain(|d| d.pair.wanted != d.pair.present);
     Ok(found)
 }
@@ -83,12 +86,8 @@ pub async fn scopes(
 pub async fn pairs(
     session: &mut Session,
     sql: &TargetSql<'_>,
-    keys: &[Key],
+    scopes: Scopes<'_>,
 ) -> Result<Vec<Difference>, DbError> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let scopes = Scopes::Keys(keys);
     let (wanted, present) = (sql.digest_wanted(scopes), sql.digest_present(scopes));
     snapshot(session).await?;
     let result = rows(session, sql, &wanted, &present).await;

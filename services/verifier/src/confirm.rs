@@ -20,8 +20,8 @@ use crate::error::VerifierError;
 const STABLE: u32 = 2;
 /// Rounds before a scope is called unstable.
 const ROUNDS: u32 = 8;
-/// Time to wait for one proof.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one proof, or what is on its way, is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Scopes compared in one statement.
 const SOME: usize = 500;
 
@@ -29,6 +29,8 @@ const SOME: usize = 500;
 pub struct Confirmed {
     pub differences: Vec<Difference>,
     pub unstable: Vec<Key>,
+    /// Scopes that were merely on their way.
+    pub settled: Vec<Key>,
 }
 
 /// Waits until everything that is committed now is proved to be applied.
@@ -120,7 +122,10 @@ pub async fn confirm(
     let failed = |source| VerifierError::Compare { target: sql.target.table.clone(), source };
     let folds = sql.target.folds();
     let mut confirmed = Confirmed::default();
-    let mut open: Vec<(Difference, u32)> = candidates.into_iter().map(|d| (d, 0)).collect();
+    // One that was drawn at random may be there twice.
+    let mut once = HashSet::new();
+    let candidates = candidates.into_iter().filter(|d| once.insert(exceptions::identity(&folds, &d.scope)));
+    let mut open: Vec<(Difference, u32)> = candidates.map(|d| (d, 0)).collect();
     for _ in 0..ROUNDS {
         if open.is_empty() {
             break;
@@ -135,7 +140,10 @@ pub async fn confirm(
         let mut now: HashMap<Vec<u8>, Difference> =
             now.into_iter().map(|d| (exceptions::identity(&folds, &d.scope), d)).collect();
         for (before, count) in open {
-            let Some(found) = now.remove(&exceptions::identity(&folds, &before.scope)) else { continue };
+            let Some(found) = now.remove(&exceptions::identity(&folds, &before.scope)) else {
+                confirmed.settled.push(before.scope);
+                continue;
+            };
             let count = if found.pair == before.pair { count + 1 } else { 0 };
             if count >= STABLE { confirmed.differences.push(found) } else { still.push((found, count)) }
         }

@@ -1,12 +1,14 @@
 //! Id maps: every row has an entry, no two ids share one, and an entry that was seen once stays what it is.
 
 use mysql::{Database, DbError, Row, Session};
-use plan::checked::{Checked, Entity};
+use plan::checked::Entity;
 use plan::quote;
-use plan::sql::IdentitySql;
+use plan::sql::{IdentitySql, ScopeTable};
 use serde::Serialize;
 
 use crate::compare;
+use crate::error::VerifierError;
+use crate::pass::Pass;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct MapEvidence {
@@ -28,32 +30,40 @@ impl MapEvidence {
     }
 }
 
-pub async fn judge(
-    session: &mut Session,
-    db: &Database,
-    plan: &Checked,
-) -> Result<Vec<MapEvidence>, DbError> {
-    let mut all = Vec::new();
-    for entity in &plan.entities {
-        let sql = IdentitySql::new(plan, entity);
-        let mut numbers = [0; 3];
-        if let Some(row) = session.row(&sql.bijection()).await? {
-            for (i, n) in numbers.iter_mut().enumerate() {
-                *n = row.u64(i)?.unwrap_or_default();
+impl Pass<'_> {
+    /// `applied`: proofs can be had; without them rows that are merely on their way count as uncovered.
+    pub(crate) async fn maps(
+        &self,
+        session: &mut Session,
+        applied: bool,
+    ) -> Result<Vec<MapEvidence>, VerifierError> {
+        let control = VerifierError::Control;
+        let mut all = Vec::new();
+        for entity in &self.plan.entities {
+            let sql = IdentitySql::new(self.plan, entity);
+            let mut numbers = [0; 3];
+            if let Some(row) = session.row(&sql.bijection()).await.map_err(control)? {
+                for (i, n) in numbers.iter_mut().enumerate() {
+                    *n = row.u64(i).map_err(control)?.unwrap_or_default();
+                }
             }
+            let table = ScopeTable { table: entity.table.clone(), columns: vec![entity.key.clone()] };
+            let uncovered = match applied {
+                true => self.lasting(session, &table, true, |keys| sql.unmapped(keys)).await?,
+                false => session.count(&sql.uncovered()).await.map_err(control)?,
+            };
+            let (seen, stable) = stability(session, self.db, entity, &sql).await.map_err(control)?;
+            all.push(MapEvidence {
+                entity: entity.table.clone(),
+                entries: numbers[0],
+                bijection: numbers[0] == numbers[1] && numbers[0] == numbers[2],
+                uncovered,
+                seen,
+                stable,
+            });
         }
-        let uncovered = session.row(&sql.uncovered()).await?;
-        let (seen, stable) = stability(session, db, entity, &sql).await?;
-        all.push(MapEvidence {
-            entity: entity.table.clone(),
-            entries: numbers[0],
-            bijection: numbers[0] == numbers[1] && numbers[0] == numbers[2],
-            uncovered: uncovered.map(|r| r.u64(0)).transpose()?.flatten().unwrap_or_default(),
-            seen,
-            stable,
-        });
+        Ok(all)
     }
-    Ok(all)
 }
 
 /// Entries are dated by the statement that made them; none of these is under way for so long.

@@ -13,6 +13,7 @@ pub mod fidelity;
 mod findings;
 pub mod flags;
 pub mod identity;
+mod lasting;
 pub mod metrics;
 pub mod modes;
 pub mod pass;

@@ -18,12 +18,11 @@ use plan::sql::TargetSql;
 
 use crate::canary;
 use crate::compare::Difference;
-use crate::confirm::{self, Confirmed};
+use crate::confirm::{self, Confirmed, PATIENCE};
 use crate::error::VerifierError;
 use crate::fidelity;
 use crate::findings::{self, Cause};
 use crate::flags::State;
-use crate::identity;
 use crate::shadow;
 use crate::verdict::{self, Deferred, DualWrite, TargetEvidence, TargetVerdict, Verdict};
 
@@ -31,8 +30,6 @@ use crate::verdict::{self, Deferred, DualWrite, TargetEvidence, TargetVerdict, V
 const RETURNS: Duration = Duration::from_secs(5);
 /// The representative period of dual writes.
 const PERIOD: Duration = Duration::from_secs(24 * 3600);
-/// How long a proof, or what is on its way, is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Pass<'a> {
     pub db: &'a Database,
@@ -67,7 +64,7 @@ impl Pass<'_> {
         // The reader has written down every direct write that was committed before this.
         match confirm::settle(session, self.db, self.source, PATIENCE).await {
             Err(VerifierError::NotApplied { wanted, at, now, .. }) => {
-                return self.pending(session, &world, wanted, &at, now).await.map_err(control);
+                return self.pending(session, &world, wanted, &at, now).await;
             }
             settled => settled?,
         };
@@ -93,7 +90,7 @@ impl Pass<'_> {
         let looked_behind: BTreeMap<String, u64> =
             seen.iter().filter(|(e, _)| e.complete).map(|(e, known)| (e.target.clone(), *known)).collect();
         let targets = seen.into_iter().map(|(evidence, _)| verdict::of_target(evidence)).collect();
-        let maps = identity::judge(session, self.db, self.plan).await.map_err(control)?;
+        let maps = self.maps(session, true).await?;
         let mut all = verdict::of_all(position.to_string(), canary, targets, maps, self.deferred());
         let fidelity = fidelity::read(session, self.db, self.plan).await.map_err(control)?;
         fidelity.enter(&mut all);
@@ -121,19 +118,20 @@ impl Pass<'_> {
         wanted: String,
         at: &str,
         now: Option<String>,
-    ) -> Result<Verdict, DbError> {
+    ) -> Result<Verdict, VerifierError> {
+        let control = VerifierError::Control;
         let applied = now.unwrap_or_else(|| "nothing yet".into());
         let pending = format!("needs {wanted}, applied up to {applied}; it waits for {at}");
         let mut targets = Vec::new();
         for target in self.targets() {
             let mut evidence = TargetEvidence { pending: Some(pending.clone()), ..world.of(target) };
-            self.counts(session, &mut evidence).await?;
+            self.counts(session, &mut evidence).await.map_err(control)?;
             targets.push(verdict::of_target(evidence));
         }
-        let canary = canary::look(session, self.db).await?;
-        let maps = identity::judge(session, self.db, self.plan).await?;
+        let canary = canary::look(session, self.db).await.map_err(control)?;
+        let maps = self.maps(session, false).await?;
         let all = verdict::of_all(applied, canary, targets, maps, self.deferred());
-        self.store(session, &all, &BTreeMap::new()).await?;
+        self.store(session, &all, &BTreeMap::new()).await.map_err(control)?;
         Ok(all)
     }
 
@@ -166,7 +164,7 @@ impl Pass<'_> {
         } else if evidence.mode == Some(Mode::Off) {
             // Somebody else keeps both sides alike, where that can be: a difference says nothing of us.
         } else {
-            let Confirmed { differences: left, unstable } =
+            let Confirmed { differences: left, unstable, .. } =
                 self.repair(session, &sql, &mut evidence, swept.confirmed).await?;
             evidence.confirmed = left.len() as u64;
             evidence.unstable += unstable.len() as u64;
@@ -229,7 +227,7 @@ impl Pass<'_> {
         findings::record(session, self.db, &sql.target.table, cause, &found).await.map_err(failed)?;
         // A mark changes nothing where the writer does not write.
         if !self.repair || evidence.too_many || evidence.mode != Some(Mode::Write) {
-            return Ok(Confirmed { differences: found, unstable: Vec::new() });
+            return Ok(Confirmed { differences: found, ..Confirmed::default() });
         }
         let by_us = sql.target.routes.iter().filter(|r| matches!(r.by, RouteBy::ByVerifier));
         let by_us: Vec<&str> = by_us.map(|r| r.from.as_str()).collect();

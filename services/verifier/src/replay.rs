@@ -1,25 +1,25 @@
 //! The replay certificate: marks that were applied already, and a chunk of the backfill, are applied again to the live tables, and
 //! change nothing (P9).
 //!
-//! Under writes a replay may well change a row: it comes before the row's own mark. Such a row is right a moment later, and the
-//! next replay of other scopes meets another moment. So a replay that changed something is tried again, a few times; only
-//! what changes rows again and again is held against the target.
+//! Under writes a replay may well change a row: it comes before the row's own mark. So only rows count that were as the plan wants
+//! them, whose wanted values stayed the same, and that are others afterwards. Such a replay is tried again with other scopes, a few
+//! times; only what changes rows again and again is held against the target.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use change::Key;
+use change::{Fold, Key};
 use mysql::control::lane::Mode;
 use mysql::control::{exceptions, pass, redrive};
-use mysql::{DbError, Session};
+use mysql::{DbError, Session, scan};
 use plan::checked::Target;
-use plan::sql::TargetSql;
+use plan::sql::{Range, Scopes, TargetSql};
 use serde::{Deserialize, Serialize};
 
-use crate::compare::{self, Difference};
-use crate::confirm;
+use crate::compare::{self, Difference, Pair};
+use crate::confirm::{self, PATIENCE};
 use crate::error::VerifierError;
-use crate::pass::{PATIENCE, Pass};
+use crate::pass::Pass;
 use crate::sample::Places;
 
 /// Scopes whose marks are applied again.
@@ -55,9 +55,13 @@ impl Replay {
 /// A replay under way.
 struct Under<'a> {
     sql: TargetSql<'a>,
+    /// Scopes that are marked, and their rows.
     keys: Vec<Key>,
     before: Vec<Difference>,
+    /// The pass over a chunk, its scopes, and their rows.
     chunk: u64,
+    range: Range,
+    chunk_before: Vec<Difference>,
 }
 
 impl Pass<'_> {
@@ -106,8 +110,7 @@ impl Pass<'_> {
         let mut done = Vec::new();
         for one in under {
             let target = one.sql.target.table.clone();
-            let ended = self.end_replay(session, one).await;
-            done.push((target.clone(), ended.map_err(|source| VerifierError::Compare { target, source })?));
+            done.push((target, self.end_replay(session, one).await?));
         }
         Ok(done)
     }
@@ -124,10 +127,15 @@ impl Pass<'_> {
         let batch = matches!(sql.target.sync, plan::checked::Sync::Batch { .. });
         let marks = !batch && mode == Mode::Write;
         let keys = if marks { places.pick(session, &sql, MARKS).await? } else { Vec::new() };
-        let before = compare::pairs(session, &sql, &keys).await?;
+        let before = compare::pairs(session, &sql, Scopes::Keys(&keys)).await?;
+        let low = places.any().cloned();
+        let high =
+            scan::boundary(session, &self.plan.schema, &sql.scope_table(), low.as_ref(), CHUNK).await?;
+        let range = Range { low, high };
+        let chunk_before = compare::pairs(session, &sql, Scopes::Range(&range)).await?;
         redrive::ask(session, db, target, &keys, pass::REPLAY, 0).await?;
-        let chunk = pass::order_replay(session, db, target, places.any(), CHUNK).await?;
-        Ok(Under { sql, keys, before, chunk })
+        let chunk = pass::order_replay(session, db, target, range.low.as_ref(), CHUNK).await?;
+        Ok(Under { sql, keys, before, chunk, range, chunk_before })
     }
 
     async fn wait_for(&self, session: &mut Session, under: &[Under<'_>]) -> Result<(), DbError> {
@@ -140,28 +148,84 @@ impl Pass<'_> {
         Ok(())
     }
 
-    async fn end_replay(&self, session: &mut Session, under: Under<'_>) -> Result<Replay, DbError> {
-        let after = compare::pairs(session, &under.sql, &under.keys).await?;
-        let folds = under.sql.target.folds();
-        let find = |all: &[Difference], scope: &Key| {
-            let wanted = exceptions::identity(&folds, scope);
-            let found = all.iter().find(|d| exceptions::identity(&folds, &d.scope) == wanted);
-            found.map(|d| d.pair.clone()).unwrap_or_default()
-        };
-        // Where legacy has moved meanwhile, the rows had to.
-        let changed = under.keys.iter().filter(|key| {
-            let (before, after) = (find(&under.before, key), find(&after, key));
-            before.wanted == after.wanted && before.present != after.present
+    async fn end_replay(&self, session: &mut Session, under: Under<'_>) -> Result<Replay, VerifierError> {
+        let Under { sql, keys, before, range, chunk_before, .. } = &under;
+        let failed = |source| VerifierError::Compare { target: sql.target.table.clone(), source };
+        let folds = sql.target.folds();
+        let after = compare::pairs(session, sql, Scopes::Keys(keys)).await.map_err(failed)?;
+        let (before, mut after) = (by_scope(&folds, before), by_scope(&folds, &after));
+        let none = Pair::default();
+        after.retain(|scope, d| {
+            let before = before.get(scope).map_or(&none, |d| &d.pair);
+            stayed(before, &d.pair) && before.present != d.pair.present
         });
+        // Legacy may have moved there and back: then the rows are right again in a moment.
+        let others = after.into_values().cloned().collect();
+        let changed = confirm::confirm(session, self.db, self.source, sql, others).await?;
         let mut replay = Replay {
-            marks: under.keys.len() as u64,
-            marks_changed: changed.count() as u64,
+            marks: keys.len() as u64,
+            marks_changed: changed.differences.len() as u64,
             ..Replay::default()
         };
-        if let Some(chunk) = pass::take_replay(session, self.db, under.chunk).await? {
-            replay.rows = Some(chunk.scanned);
-            replay.rows_changed = chunk.changed;
+        let chunk = pass::take_replay(session, self.db, under.chunk).await.map_err(failed)?;
+        let Some(chunk) = chunk else { return Ok(replay) };
+        replay.rows = Some(chunk.scanned);
+        if chunk.changed > 0 {
+            let after = compare::pairs(session, sql, Scopes::Range(range)).await.map_err(failed)?;
+            replay.rows_changed = chunk.changed.saturating_sub(moved(&folds, chunk_before, &after));
         }
         Ok(replay)
+    }
+}
+
+type Scoped<'a> = HashMap<Vec<u8>, &'a Difference>;
+
+fn by_scope<'a>(folds: &[Fold], all: &'a [Difference]) -> Scoped<'a> {
+    all.iter().map(|d| (exceptions::identity(folds, &d.scope), d)).collect()
+}
+
+/// Was the scope as the plan wants it, and does the plan still want that?
+fn stayed(before: &Pair, after: &Pair) -> bool {
+    before.wanted == before.present && before.wanted == after.wanted
+}
+
+/// Rows of scopes that were on their way when the replay began, or that legacy has changed since.
+fn moved(folds: &[Fold], before: &[Difference], after: &[Difference]) -> u64 {
+    let (before, after) = (by_scope(folds, before), by_scope(folds, after));
+    let scopes: HashSet<&Vec<u8>> = before.keys().chain(after.keys()).collect();
+    let none = Pair::default();
+    let rows = scopes.into_iter().map(|scope| {
+        let pair = |all: &Scoped<'_>| all.get(scope).map_or(&none, |d| &d.pair).clone();
+        let (before, after) = (pair(&before), pair(&after));
+        let rows = [&before.wanted, &before.present, &after.wanted, &after.present].map(Vec::len);
+        if stayed(&before, &after) { 0 } else { rows.into_iter().max().unwrap_or_default() as u64 }
+    });
+    rows.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use change::Cell;
+
+    use super::*;
+
+    fn scope(id: i64, wanted: &[&str], present: &[&str]) -> Difference {
+        let own = |side: &[&str]| side.iter().map(|d| (*d).to_string()).collect();
+        Difference {
+            scope: Key(vec![Cell::Int(id)]),
+            pair: Pair { wanted: own(wanted), present: own(present) },
+        }
+    }
+
+    #[test]
+    fn rows_that_were_right_and_are_wanted_as_they_were_are_no_excuse() {
+        let folds = [Fold::Exact];
+        let quiet = || scope(1, &["a"], &["a"]);
+        let moved =
+            |before: Difference, after: Difference| moved(&folds, &[quiet(), before], &[quiet(), after]);
+        assert_eq!(moved(scope(2, &["a"], &["a"]), scope(2, &["a"], &["b"])), 0);
+        assert!(moved(scope(2, &["b"], &["a"]), scope(2, &["b"], &["b"])) > 0, "it was on its way");
+        assert!(moved(scope(2, &["a"], &["a"]), scope(2, &["b"], &["b"])) > 0, "legacy has changed");
+        assert!(moved(scope(2, &["a"], &["a"]), scope(3, &["a"], &["a"])) > 0, "one went, another came");
     }
 }

@@ -18,7 +18,7 @@ use plan::sql::TargetSql;
 use sampled::Sample;
 
 use crate::compare;
-use crate::confirm;
+use crate::confirm::{self, PATIENCE};
 use crate::error::VerifierError;
 
 mod judge;
@@ -40,7 +40,6 @@ const UNANSWERED: usize = 3;
 const STABLE: u32 = 2;
 /// Rounds before a scope is called unstable.
 const ROUNDS: u32 = 8;
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Rows as the server prints them.
 type Rows = Vec<Vec<Option<Vec<u8>>>>;

@@ -3,7 +3,7 @@
 //! The service's sweeps are resumable: as long as nothing was found to differ, the place is written down with each part, and a
 //! verifier that starts again goes on from there. A sweep that did not reach the end is not complete, and never gives "ready".
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use change::Key;
@@ -57,6 +57,8 @@ impl Pass<'_> {
         let stride = self.stride(session, &table).await.map_err(failed)?;
         let mut candidates: Vec<Difference> = Vec::new();
         let (folds, mut counted) = (sql.target.folds(), HashSet::new());
+        // Rows that scopes lacked at first sight.
+        let mut lacking = HashMap::new();
         let mut part =
             Segment { number: swept.at.segment, low: swept.at.done_to.clone(), high: None, rows: 0 };
         let (mut low, mut ranges, mut saved) = (swept.at.done_to.clone(), 0, Instant::now());
@@ -70,6 +72,10 @@ impl Pass<'_> {
             swept.at.wanted += compared.wanted;
             swept.at.present += compared.present;
             part.rows += compared.wanted;
+            for d in &compared.differences {
+                let lacks = d.pair.wanted.len() as i64 - d.pair.present.len() as i64;
+                lacking.insert(exceptions::identity(&folds, &d.scope), lacks);
+            }
             candidates.extend(compared.differences);
             ranges += 1;
             let last = high.is_none();
@@ -89,6 +95,12 @@ impl Pass<'_> {
                 let new = confirmed.differences.into_iter();
                 let new = new.filter(|d| counted.insert(exceptions::identity(&folds, &d.scope)));
                 swept.confirmed.extend(new);
+                // What was on its way counts as it is now: on either side as many.
+                for scope in confirmed.settled {
+                    let lacks = lacking.remove(&exceptions::identity(&folds, &scope)).unwrap_or_default();
+                    swept.at.present = swept.at.present.saturating_add_signed(lacks);
+                }
+                lacking.clear();
                 swept.unstable.extend(confirmed.unstable);
             }
             if swept.confirmed.len() > self.limit {

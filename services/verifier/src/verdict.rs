@@ -323,7 +323,10 @@ pub fn of_all(
         }
         if map.uncovered > 0 {
             let detail = format!("{} rows of {} have no UUID", map.uncovered, map.entity);
-            reasons.push(reason(ID_MAPS, Answer::NotReady, detail, "wait, or `crossfade backfill --again`"));
+            // Where the pipeline is behind they may be on their way.
+            let behind = targets.iter().any(|t| t.evidence.pending.is_some());
+            let answer = if behind { Answer::Unknown } else { Answer::NotReady };
+            reasons.push(reason(ID_MAPS, answer, detail, "wait, or `crossfade backfill --again`"));
         }
     }
     let worst = targets.iter().map(|t| t.verdict).chain(reasons.iter().map(|r| r.answer)).max();

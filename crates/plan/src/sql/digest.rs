@@ -5,7 +5,7 @@
 //! count as "is there a value". Sums are over the digests' halves: not linear in the values, and they can be taken over
 //! any split of a range.
 
-use super::{Scopes, TargetSql};
+use super::{ScopeTable, Scopes, TargetSql};
 use crate::catalog::{Column, Flavour};
 use crate::checked::{Policy, TargetKind};
 use crate::quote;
@@ -76,11 +76,26 @@ impl TargetSql<'_> {
         format!("COALESCE(CONCAT(LENGTH({bytes}), ':', {bytes}), 'NULL')")
     }
 
-    /// Per reference: the column, and a query for the number of target rows in which it leads to no parent.
-    pub fn dangling(&self) -> Vec<(&str, String)> {
+    /// How the target's own rows are walked: by the first columns of its primary key, as far as their order can be relied on. None:
+    /// they are read in one go.
+    pub fn row_table(&self) -> (ScopeTable, bool) {
+        let ordered = |c: &&Column| {
+            c.is_integer() || matches!(c.data_type.as_str(), "binary" | "varbinary" | "char" | "varchar")
+        };
+        let own = &self.target.primary_key;
+        let columns: Vec<Column> = own.iter().take_while(ordered).cloned().collect();
+        let walked = !columns.is_empty();
+        let columns = if walked { columns } else { own.clone() };
+        (ScopeTable { table: self.target.table.clone(), columns }, walked)
+    }
+
+    /// Per reference a query for the rows, by their [`row_table`](Self::row_table) keys, in which it leads to no parent.
+    pub fn dangling(&self, rows: Scopes<'_>) -> Vec<String> {
         let columns = self.target.columns.iter().filter_map(|c| Some((c, c.reference.as_ref()?)));
         // A value that only stands beside a reference is none itself.
         let columns = columns.filter(|(_, r)| r.id.is_none());
+        let keys: Vec<String> =
+            self.row_table().0.columns.iter().map(|k| format!("t.{}", quote::ident(&k.name))).collect();
         columns
             .map(|(c, r)| {
                 let own = format!("t.{}", quote::ident(&c.column.name));
@@ -92,12 +107,13 @@ impl TargetSql<'_> {
                     ),
                     None => (String::new(), own.clone()),
                 };
-                let sql = format!(
-                    "SELECT COUNT(*) FROM {} AS t{map} LEFT JOIN {} AS p ON {parent} = {id} WHERE {own} IS NOT NULL AND {parent} IS NULL",
+                format!(
+                    "SELECT DISTINCT {} FROM {} AS t{map} LEFT JOIN {} AS p ON {parent} = {id} WHERE {own} IS NOT NULL AND {parent} IS NULL AND {}",
+                    keys.join(", "),
                     self.table(),
                     super::qualified(self.plan, &r.parent),
-                );
-                (c.column.name.as_str(), sql)
+                    rows.condition(&keys),
+                )
             })
             .collect()
     }
