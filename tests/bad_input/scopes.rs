@@ -49,6 +49,34 @@ async fn a_value_that_does_not_fit_and_a_parent_that_is_gone() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_rounded_unasked() -> Result<()> {
+    let server = Mariadb::shared().await?;
+    let schema = "CREATE TABLE tasks (id INT PRIMARY KEY, minutes INT NULL, at DATETIME(6) NULL, hours INT NULL, rounded INT NULL, seen DATETIME(3) NULL);
+INSERT INTO tasks (id, minutes, at) VALUES (1, 60, '2024-01-01 00:00:00.123000'), (2, 90, '2024-01-01 00:00:00.123456'), (3, -90, NULL)";
+    let folder = tempfile::tempdir()?;
+    let small = Small::of(server, "bad_fraction", schema, folder.path().to_path_buf()).await?;
+    small.plan("plan.yaml", "version: 1\n")?;
+    small.plan(
+        "tasks.yaml",
+        "table: tasks\ncolumns:\n  hours: tasks.minutes / 60\n  rounded: ROUND(tasks.minutes / 60)\n  seen: tasks.at\n",
+    )?;
+    let d = &small.deployment;
+    let mut up = small.up().await?;
+    let rows = "SELECT CONCAT_WS(' ', id, IFNULL(hours, '-'), rounded, IFNULL(seen, '-')) FROM tasks";
+    assert_eq!(small.sql(rows).await?, "1 1 1 2024-01-01 00:00:00.123\n2 - 2 -\n3 - -2 -");
+    let all = exceptions(d).await?;
+    let mut said: Vec<String> = all
+        .iter()
+        .map(|e| format!("{} {} {}", e["scope_key"], e["column"], e["reason"]).replace('"', ""))
+        .collect();
+    said.sort();
+    assert_eq!(said, ["2 hours does_not_fit", "2 seen does_not_fit", "3 hours does_not_fit"]);
+    d.yes(&["verify", "--once"]).await?;
+    assert_eq!(support::terminate(&mut up).await?, Some(0));
+    Ok(())
+}
+
 /// He was there at the start: the preflight saw to that.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_system_administrator_goes_while_it_runs() -> Result<()> {

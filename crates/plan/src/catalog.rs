@@ -91,6 +91,13 @@ impl Column {
         matches!(self.data_type.as_str(), "tinyint" | "smallint" | "mediumint" | "int" | "bigint")
     }
 
+    /// Digits behind the second that a time of this column has; 0 for others.
+    pub fn second_digits(&self) -> u32 {
+        let temporal = matches!(self.data_type.as_str(), "datetime" | "timestamp" | "time");
+        let digits = self.column_type.split(['(', ')']).nth(1).filter(|_| temporal);
+        digits.and_then(|n| n.parse().ok()).unwrap_or(0)
+    }
+
     pub fn is_unsigned(&self) -> bool {
         self.column_type.contains("unsigned")
     }

@@ -8,4 +8,5 @@ pub mod sample;
 pub mod servers;
 pub mod skip;
 pub mod types;
+pub mod versions;
 pub mod wait;

@@ -7,7 +7,7 @@
 
 use super::{ScopeTable, Scopes, TargetSql};
 use crate::catalog::{Column, Flavour};
-use crate::checked::{Policy, TargetKind};
+use crate::checked::{Policy, TargetColumn, TargetKind};
 use crate::quote;
 
 /// The two sides of a comparison.
@@ -25,7 +25,7 @@ impl TargetSql<'_> {
         let wanted = self.wanted(scopes).sql;
         let keys: Vec<String> = (0..self.target.scope.len()).map(|i| format!("w.k{i}")).collect();
         let from = format!("({wanted}) AS w WHERE w.ok");
-        self.digest(&keys, &from, |j| format!("w.c{j}"))
+        self.digest(&keys, &from, |j| typed(format!("w.c{j}"), &self.target.columns[j]))
     }
 
     /// What the target holds.
@@ -139,4 +139,23 @@ impl TargetSql<'_> {
             self.target.primary_key.iter().map(|k| format!("HEX(t.{})", quote::ident(&k.name))).collect();
         Some(format!("SELECT CONCAT_WS('/', {}) FROM {from} WHERE {}", keys.join(", "), lost.join(" OR ")))
     }
+}
+
+/// A value as its column would hold it: `60 / 60` is 1.0000, and an INT has 1 of it. Whether it fits was asked before.
+fn typed(value: String, target: &TargetColumn) -> String {
+    let column = &target.column;
+    let wanted = match column.data_type.as_str() {
+        _ if target.same_type => return value,
+        _ if column.is_integer() && column.is_unsigned() => "UNSIGNED".into(),
+        _ if column.is_integer() => "SIGNED".into(),
+        "decimal" => match (column.numeric_precision, column.numeric_scale) {
+            (Some(precision), Some(scale)) => format!("DECIMAL({precision},{scale})"),
+            _ => return value,
+        },
+        "datetime" | "timestamp" => format!("DATETIME({})", column.second_digits()),
+        "time" => format!("TIME({})", column.second_digits()),
+        "date" => "DATE".into(),
+        _ => return value,
+    };
+    format!("CAST({value} AS {wanted})")
 }

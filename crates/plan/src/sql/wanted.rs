@@ -355,14 +355,17 @@ pub(crate) fn fits_into(value: &str, column: &Column) -> Option<String> {
             let whole = column.numeric_precision?.saturating_sub(column.numeric_scale.unwrap_or(0));
             Some(format!("ABS({value}) < 1{}", "0".repeat(whole as usize)))
         }
+        // Digits behind the second that the column has no room for.
+        "datetime" | "timestamp" | "time" => {
+            let finest = 10u32.pow(6u32.saturating_sub(column.second_digits()));
+            (finest > 1).then(|| format!("MICROSECOND({value}) % {finest} = 0"))
+        }
         _ => None,
     }
 }
 
 fn between(value: &str, unsigned: bool, bits: u32) -> String {
-    if unsigned {
-        format!("{value} BETWEEN 0 AND {}", (1u128 << bits) - 1)
-    } else {
-        format!("{value} BETWEEN -{} AND {}", 1u128 << (bits - 1), (1u128 << (bits - 1)) - 1)
-    }
+    let least = if unsigned { "0".into() } else { format!("-{}", 1u128 << (bits - 1)) };
+    let most = (1u128 << if unsigned { bits } else { bits - 1 }) - 1;
+    format!("{value} BETWEEN {least} AND {most} AND {value} = FLOOR({value})")
 }

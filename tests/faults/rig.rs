@@ -1,0 +1,171 @@
+//! A load with a ledger, a deployment beside it, and the judgement at the end.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use mysql::Session;
+use tempfile::TempDir;
+use testkit::connect::{self, said};
+use testkit::servers::Mariadb;
+use testkit::versions::{self, Ledger, Load, LoadOptions, Maps, Watch};
+use testkit::wait::until;
+use tokio::process::Child;
+
+use crate::support::{self, Deployment};
+
+/// By then everything must be right again, counted from the end of the load.
+const RECOVERY: Duration = Duration::from_secs(60);
+/// Rows at the start.
+const ROWS: u64 = 400;
+
+pub struct Rig {
+    fault: &'static str,
+    pub deployment: Deployment,
+    /// The way to the database that no fault touches.
+    pub url: String,
+    pub seed: u64,
+    before: Ledger,
+    load: Option<Load>,
+    watch: Watch,
+    maps: Maps,
+    _plan: TempDir,
+}
+
+/// The seed of a run: `CROSSFADE_SEED`, or one for all.
+pub fn seed() -> Result<u64> {
+    match std::env::var("CROSSFADE_SEED") {
+        Ok(text) => text.parse().with_context(|| format!("CROSSFADE_SEED: `{text}` is not a number")),
+        Err(_) => Ok(1),
+    }
+}
+
+/// As often as this: in the run of all tests, and in `make test-faults`.
+pub fn times(short: u32, long: u32) -> u32 {
+    if std::env::var_os("CROSSFADE_FAULTS").is_some() { long } else { short }
+}
+
+impl Rig {
+    /// `fault` is the row of the menu, and what is done.
+    pub async fn new(server: &Mariadb, fault: &'static str) -> Result<Self> {
+        let name = fault.split(' ').next().unwrap_or_default().to_lowercase();
+        let schemas = server.schemas(&format!("fault_{name}")).await?;
+        let url = schemas.url.clone();
+        let before = versions::create(&url, ROWS).await?;
+        let folder = tempfile::tempdir()?;
+        write_plan(folder.path())?;
+        let mut deployment = Deployment::new(schemas, folder.path().to_path_buf());
+        deployment = deployment.set("CROSSFADE_VERIFY_EVERY", "1s").set("CROSSFADE_VERIFY_SHARE", "50");
+        let watch = Watch::start(&url);
+        Ok(Self {
+            fault,
+            deployment,
+            url,
+            seed: seed()?,
+            before,
+            load: None,
+            watch,
+            maps: Maps::default(),
+            _plan: folder,
+        })
+    }
+
+    /// Begins to write.
+    pub fn load(&mut self) {
+        let options = LoadOptions { seed: self.seed, ..Default::default() };
+        self.load = Some(Load::start(&self.url, &self.before, options));
+    }
+
+    /// `crossfade up`, until its backfill is done.
+    pub async fn up(&mut self) -> Result<Child> {
+        let up = self.deployment.start(&["up"])?;
+        self.deployment.begun().await?;
+        self.deployment.yes(&["backfill"]).await?;
+        self.maps = Maps::read(&self.url).await?;
+        Ok(up)
+    }
+
+    /// Waits until the application has committed so many more transactions.
+    pub async fn more(&self, transactions: u64) -> Result<()> {
+        let load = self.load.as_ref().context("there is no load")?;
+        let wanted = load.committed() + transactions;
+        until("the application to go on", Duration::from_secs(120), || async {
+            let n = load.committed();
+            if n >= wanted { Ok(()) } else { Err(format!("{n} of {wanted} transactions")) }
+        })
+        .await
+    }
+
+    /// The rules. `up` must live; it is ended. Gives a line for the matrix: what was seen, and how long it took.
+    pub async fn pass(self, up: &mut Child, seen: &str) -> Result<()> {
+        let loaded = self.load.context("there is no load")?.stop().await?;
+        let stopped = Instant::now();
+        ensure!(up.try_wait()?.is_none(), "crossfade up has ended");
+        let mut db = connect::to(&self.url).await?;
+        let since = now(&mut db).await?;
+        loop {
+            // The verdict first: what it says of a moment must be so a moment later, as nobody writes.
+            let ready = verdict(&mut db, &self.deployment.schemas.control, &since).await?;
+            let different = versions::differences(&self.url, &loaded.ledger).await?;
+            if different.is_empty() && ready {
+                break;
+            }
+            ensure!(!ready || different.is_empty(), "ready, and yet: {different:#?}");
+            if stopped.elapsed() > RECOVERY {
+                let some: Vec<_> = different.iter().take(10).collect();
+                bail!("not right after {RECOVERY:?}; ready: {ready}; {} differ: {some:#?}", different.len());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let took = stopped.elapsed();
+        let broken = self.maps.broken_by(&Maps::read(&self.url).await?);
+        ensure!(broken.is_empty(), "{broken:#?}");
+        let watched = self.watch.stop().await?;
+        ensure!(watched.back.is_empty(), "rows went back: {:#?}", watched.back);
+        ensure!(watched.looks > 10, "nobody watched: {} looks", watched.looks);
+        ensure!(loaded.transactions > 100, "hardly a load: {} transactions", loaded.transactions);
+        ensure!(support::terminate(up).await? == Some(0), "its end was not in order");
+        tell(self.fault, self.seed, &loaded, took, seen)
+    }
+}
+
+fn write_plan(folder: &Path) -> Result<()> {
+    for (file, text) in versions::PLAN {
+        std::fs::write(folder.join(file), text)?;
+    }
+    Ok(())
+}
+
+/// The server's clock.
+async fn now(db: &mut Session) -> Result<String> {
+    let row = db.row("SELECT CAST(NOW(6) AS CHAR)").await.map_err(said)?.context("a row")?;
+    Ok(row.text(0)?.unwrap_or_default().to_owned())
+}
+
+/// Is the verdict ready, and made since then?
+async fn verdict(db: &mut Session, control: &str, since: &str) -> Result<bool> {
+    let sql = format!(
+        "SELECT COUNT(*) FROM `{control}`.verdict WHERE target = '' AND verdict = 'ready' AND made_at > '{since}'"
+    );
+    Ok(connect::number(db, &sql).await? == 1)
+}
+
+/// A line for the matrix, if somebody collects them.
+fn tell(fault: &str, seed: u64, loaded: &versions::Loaded, took: Duration, seen: &str) -> Result<()> {
+    let (row, done) = fault.split_once(' ').unwrap_or((fault, ""));
+    let mut line = String::new();
+    writeln!(
+        line,
+        "| {row} | {done} | {seen}; {} transactions, the longest {:.1} s | {:.1} s | {seed} |",
+        loaded.transactions,
+        loaded.longest.as_secs_f64(),
+        took.as_secs_f64()
+    )?;
+    print!("{line}");
+    if let Some(path) = std::env::var_os("CROSSFADE_FAULTS") {
+        use std::io::Write as _;
+        std::fs::OpenOptions::new().create(true).append(true).open(path)?.write_all(line.as_bytes())?;
+    }
+    Ok(())
+}
