@@ -1,4 +1,4 @@
-//! What only time shows. `make soak` runs it for longer: `CROSSFADE_SOAK` (such as `30m`), `CROSSFADE_SEED`.
+//! What only time shows. `make soak` runs it for longer: `CROSSFADE_SOAK` (such as `30m`), `CROSSFADE_SEED`, `CROSSFADE_RATE` (transactions a second).
 
 mod support;
 
@@ -22,22 +22,23 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Acts after which only a verification finds what else has changed: its findings are no false alarms.
 const FOUND_BY_VERIFICATION: &[&str] = &["move_user", "comeback", "role"];
 
-fn settings() -> Result<(Duration, u64)> {
+/// How long, the seed, and transactions a second.
+fn settings() -> Result<(Duration, u64, f64)> {
     let time = match std::env::var("CROSSFADE_SOAK") {
         Ok(text) => humantime::parse_duration(&text).with_context(|| format!("CROSSFADE_SOAK: `{text}`"))?,
         Err(_) => SHORT,
     };
-    let seed = match std::env::var("CROSSFADE_SEED") {
-        Ok(text) => text.parse().with_context(|| format!("CROSSFADE_SEED: `{text}`"))?,
-        Err(_) => 31,
+    let number = |name: &str, default: f64| match std::env::var(name) {
+        Ok(text) => text.parse().with_context(|| format!("{name}: `{text}` is not a number")),
+        Err(_) => Ok(default),
     };
-    Ok((time, seed))
+    Ok((time, number("CROSSFADE_SEED", 31.0)? as u64, number("CROSSFADE_RATE", 100.0)?))
 }
 
 /// The verifier compares without end while the application writes: as nothing is wrong, it finds nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn churn_alone_raises_no_alarm() -> Result<()> {
-    let (time, seed) = settings()?;
+    let (time, seed, rate) = settings()?;
     let server = Mariadb::shared().await?;
     let schemas = server.schemas("soak").await?;
     sample::load(&schemas.url, 0.03, seed).await?;
@@ -47,7 +48,7 @@ async fn churn_alone_raises_no_alarm() -> Result<()> {
         .set("CROSSFADE_VERIFY_SHARE", "50");
     deployment.include_deferred = true;
     let options =
-        ChurnOptions { sessions: 4, rate: 120.0, seed, without: FOUND_BY_VERIFICATION, ..Default::default() };
+        ChurnOptions { sessions: 4, rate, seed, without: FOUND_BY_VERIFICATION, ..Default::default() };
     let churn = Churn::start(&schemas.url, options).await?;
     let mut up = deployment.start(&["up"])?;
     deployment.begun().await?;

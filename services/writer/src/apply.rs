@@ -20,7 +20,9 @@
 //! *Report before NULL.* A NULL for a missing parent must not be committed by the transaction that first reports it: the
 //! parent could arrive, look for reports, find none (ours is not committed yet) and mark nothing. So the first attempt
 //! ends with [`Attempt::ReportFirst`]; the caller commits the reports alone and starts over. Then either the parent's
-//! mark finds the report, or our second snapshot finds the parent.
+//! mark finds the report, or our second snapshot finds the parent. Where parents come and go so fast that each attempt finds others
+//! to report, the caller loses its patience: those scopes are left as they are and parked, their reports are committed with the
+//! other rows, and they come back by a mark, which starts later.
 //!
 //! *An id is never NULL by accident.* A parent that exists without a map entry parks the scope (`id_missing`), leaves its
 //! rows as they are, and orders a redrive through the id-mapper: whoever parks sees to it.
@@ -80,13 +82,15 @@ impl Outcome {
     }
 }
 
-/// Applies scopes inside the caller's transaction. The session's staging table is empty.
+/// Applies scopes inside the caller's transaction. The session's staging table is empty. `patient`: the caller starts over when
+/// something must be reported first; else the scopes that it is about are parked for a moment.
 pub async fn apply(
     session: &mut Session,
     db: &Database,
     sql: &TargetSql<'_>,
     scopes: Scopes<'_>,
     with: With,
+    patient: bool,
 ) -> Result<Attempt, DbError> {
     if with == With::Write
         && let Some(copy) = sql.plain_copy(scopes)
@@ -102,25 +106,30 @@ pub async fn apply(
 
     let mut found = read_problems(session, sql).await?;
     read_lists(session, sql, scopes, &mut found).await?;
-    let busy = match locked {
+    let mut busy = match locked {
         // Every locked row is staged, so equal numbers mean equal sets.
         Some(locked) if locked.len() as u64 != staged => busy(session, sql, &locked).await?,
         _ => Vec::new(),
     };
     let open = open_exceptions(session, db, sql, scopes).await?;
     let folds = sql.target.folds();
-    let is_busy = |scope: &Key| !busy.is_empty() && busy.contains(scope);
     // A busy scope is not computed now: what is said of it stays as it is.
-    found.exceptions.retain(|e| !is_busy(&e.scope));
+    found.exceptions.retain(|e| !busy.contains(&e.scope));
     let unheard: Vec<Exception> = found
         .exceptions
         .iter()
         .filter(|e| e.missing.is_some() && !open.iter().any(|o| o.exception.same(e, &folds)))
         .cloned()
         .collect();
-    if !unheard.is_empty() {
+    if !unheard.is_empty() && patient {
         return Ok(Attempt::ReportFirst(unheard));
     }
+    for e in &unheard {
+        if !busy.contains(&e.scope) {
+            busy.push(e.scope.clone());
+        }
+    }
+    found.exceptions.retain(|e| !busy.contains(&e.scope));
 
     let mut aside = found.parked();
     aside.extend(busy.iter().cloned());
@@ -138,7 +147,9 @@ pub async fn apply(
     for scope in &busy {
         found.park(scope.clone(), problems::BUSY, None);
     }
-    let (reported, closed) = reconcile(session, db, sql, &open, &found.exceptions, &busy).await?;
+    let (mut reported, closed) = reconcile(session, db, sql, &open, &found.exceptions, &busy).await?;
+    exceptions::open(session, db, &sql.target.table, &folds, &unheard).await?;
+    reported += unheard.len() as u64;
     order_redrives(session, db, sql, &found.exceptions).await?;
     Ok(Attempt::Done(Outcome {
         scanned: staged,

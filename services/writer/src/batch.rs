@@ -29,8 +29,8 @@ pub enum Applied {
     Fenced,
 }
 
-/// Reports that one batch may commit before its rows.
-const ROUNDS: u32 = 50;
+/// How often reports are committed before their rows. After that the scopes that need others still are left for a moment.
+const ROUNDS: u32 = 3;
 
 /// Applies scopes under a claim. Deadlocks are retried with jitter; an error that belongs to a row is found by halving,
 /// and that row's scope is parked.
@@ -45,7 +45,8 @@ pub async fn process(
     let mut careful = false;
     let (mut attempts, mut rounds) = (0u32, 0u32);
     loop {
-        let result = attempt(context, worker, sql, scopes, claim, careful).await;
+        let how = How { careful, patient: rounds < ROUNDS };
+        let result = attempt(context, worker, sql, scopes, claim, how).await;
         match result {
             Ok(Tried::Applied(done)) => return Ok(Applied::Done(done)),
             Ok(Tried::Fenced) => {
@@ -55,10 +56,6 @@ pub async fn process(
             Ok(Tried::Report(reports)) => {
                 worker.session.rollback().await?;
                 rounds += 1;
-                if rounds > ROUNDS {
-                    let why = format!("what is missing was another thing in each of {ROUNDS} rounds");
-                    return Err(DbError::new("report what is missing", Class::LockWait, why));
-                }
                 if !commit_reports(context, worker, sql, claim, &reports).await? {
                     return Ok(Applied::Fenced);
                 }
@@ -92,6 +89,15 @@ impl From<DbError> for Failed {
     }
 }
 
+/// How an attempt is made.
+#[derive(Clone, Copy)]
+struct How {
+    /// A row is to blame: it is looked for by halving.
+    careful: bool,
+    /// What must be reported first is reported first, and all is tried again.
+    patient: bool,
+}
+
 enum Tried {
     Applied(Outcome),
     Fenced,
@@ -104,7 +110,7 @@ async fn attempt(
     sql: &TargetSql<'_>,
     scopes: Scopes<'_>,
     claim: &Claim<'_>,
-    careful: bool,
+    how: How,
 ) -> Result<Tried, Failed> {
     let (db, session) = (&context.database, &mut worker.session);
     if !sql.is_plain_copy() {
@@ -130,18 +136,18 @@ async fn attempt(
         }
     };
     let began = Instant::now();
-    let applied = if careful {
+    let applied = if how.careful {
         let keys = match scopes {
             Scopes::Keys(keys) => keys.to_vec(),
             Scopes::Range(_) => keys_of(session, sql, scopes).await?,
         };
         // The first try has waited: what is still held is found without waiting for it once more in every half.
         wait_for_locks(session, 0).await?;
-        let applied = carefully(context, session, sql, keys, with).await;
+        let applied = carefully(context, session, sql, keys, with, how.patient).await;
         wait_for_locks(session, LOCK_WAIT).await?;
         applied
     } else {
-        apply::apply(session, db, sql, scopes, with).await
+        apply::apply(session, db, sql, scopes, with, how.patient).await
     };
     match applied.map_err(|error| Failed { error, applying: true })? {
         Attempt::ReportFirst(reports) => Ok(Tried::Report(reports)),
@@ -212,6 +218,7 @@ async fn carefully(
     sql: &TargetSql<'_>,
     keys: Vec<Key>,
     with: With,
+    patient: bool,
 ) -> Result<Attempt, DbError> {
     let mut outcome = Outcome::default();
     let mut unheard = Vec::new();
@@ -219,7 +226,8 @@ async fn carefully(
     while let Some(piece) = pieces.pop() {
         session.execute("SAVEPOINT piece").await?;
         session.execute(&sql.staging().empty()).await?;
-        match apply::apply(session, &context.database, sql, Scopes::Keys(&piece), with).await {
+        let scopes = Scopes::Keys(&piece);
+        match apply::apply(session, &context.database, sql, scopes, with, patient).await {
             Ok(Attempt::Done(done)) => outcome.add(&done),
             Ok(Attempt::ReportFirst(reports)) => {
                 session.execute("ROLLBACK TO SAVEPOINT piece").await?;
