@@ -12,7 +12,7 @@ use crate::writer::{Doing, Worker};
 pub const NEVER_OLDER: &str = "no scope goes back to an older snapshot";
 pub const READY_IS_TRUE: &str =
     "READY up to a position: no scope is older, but for a later change on its way";
-pub const READY_IS_EXACT: &str = "READY up to a position, after two proofs: no scope is older";
+pub const READY_IS_EXACT: &str = "READY up to a position: no scope is older";
 pub const REPORT_FIRST: &str = "a NULL for a missing parent is reported before it is written";
 pub const REPORTED: &str = "a NULL for a missing parent has an open exception";
 pub const MAP_STAYS: &str = "a mapping never changes";
@@ -49,7 +49,7 @@ pub fn of(protocol: &Protocol) -> Vec<Property<Protocol>> {
         always(QUIET_IS_EQUAL, |m, s| !s.is_quiet(m) || s.is_equal(m)),
         always(ENDS_QUIET, |m, s| s.is_quiet(m) || goes_on(m, s)),
     ];
-    if protocol.proofs > 1 {
+    if protocol.exact {
         all.push(always(READY_IS_EXACT, |m, s| older_than_ready(m, s).1 == 0));
     }
     let moments = moments().into_iter().filter(|p| protocol.reaches.contains(&p.name));

@@ -131,6 +131,8 @@ pub struct Protocol {
     pub verify: bool,
     /// Proofs that the verifier waits for at its end. The second one begins when the first is there.
     pub proofs: u8,
+    /// READY is to be exact.
+    pub exact: bool,
     pub faults: &'static [Fault],
     /// How many of them, in all.
     pub budget: u8,

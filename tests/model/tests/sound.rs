@@ -15,6 +15,7 @@ const BASE: Protocol = Protocol {
     backfill: false,
     verify: false,
     proofs: 1,
+    exact: false,
     faults: &[],
     budget: 0,
     mutant: None,
