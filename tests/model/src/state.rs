@@ -128,8 +128,7 @@ impl State {
             && self.deposed.is_none()
             && self.old_mapper.is_none()
             && self.old_id_mapper.is_none()
-            && self.writer.iter().all(|w| w.doing == Doing::Nothing)
-            && self.old_writer == [None; LANES]
+            && self.writer.iter().chain(self.old_writer.iter().flatten()).all(|w| w.doing == Doing::Nothing)
             && self.chunk == Chunk::Done
     }
 }

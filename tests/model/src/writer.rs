@@ -181,7 +181,7 @@ impl Protocol {
             Doing::Owes(batch, snapshot) => self.apply(s, batch.scopes, snapshot),
             _ => return,
         }
-        done(s, lane, who);
+        s.worker(lane, who).doing = Doing::Nothing;
     }
 
     /// Makes the rows of these scopes what the snapshot says, and says so of those that cannot be.
@@ -241,7 +241,7 @@ impl Protocol {
         s.writer[lane] = Worker { topic: s.topic, ..Worker::default() };
     }
 
-    /// Another writer gets the lane; the first one goes on some time with what it has in hand.
+    /// Another writer gets the lane. The first one knows nothing of it, and goes on whenever it wakes.
     pub(crate) fn writer_sleeps(&self, s: &mut State, lane: usize) {
         s.old_writer[lane] = Some(self.with_its_records(s, lane));
         self.writer_dies(s, lane);
@@ -281,17 +281,14 @@ fn advance(s: &mut State, lane: usize, to: i8) {
     }
 }
 
-/// Nothing was done: somebody else has moved the lane. The worker reads it again.
+/// Nothing was done: somebody else has moved the lane. The worker reads it again, and goes on from there; one of another
+/// incarnation ends.
 fn fenced(s: &mut State, lane: usize, who: Who) {
-    done(s, lane, who);
-    if who == Who::Owner {
-        s.writer[lane] = Worker { topic: s.topic, ..Worker::default() };
-    }
-}
-
-fn done(s: &mut State, lane: usize, who: Who) {
-    match who {
-        Who::Owner => s.writer[lane].doing = Doing::Nothing,
-        Who::Old => s.old_writer[lane] = None,
+    let topic = s.topic;
+    let worker = s.worker(lane, who);
+    if who == Who::Old && worker.topic != topic {
+        s.old_writer[lane] = None;
+    } else {
+        *worker = Worker { topic, ..Worker::default() };
     }
 }
