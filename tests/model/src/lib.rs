@@ -15,5 +15,6 @@ mod state;
 mod verifier;
 mod writer;
 
+pub use incarnation::Survivor;
 pub use legacy::{Change, KEYS, Legacy};
 pub use protocol::{Action, Fault, Mutant, Protocol, Service};

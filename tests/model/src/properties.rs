@@ -20,6 +20,7 @@ pub const NO_MARK_LOST: &str = "what differs has a mark on its way";
 pub const OFFSETS: &str = "a lane's offset goes forward, and never beyond its topic";
 pub const NOT_INVENTED: &str = "no value that the plan never says";
 pub const POSITION: &str = "the position is never ahead of what is published";
+pub const APPLIED_GROWS: &str = "what is proved to be applied stays so";
 pub const QUIET_IS_EQUAL: &str = "quiet means equal";
 pub const ENDS_QUIET: &str = "nothing ends before it is quiet";
 
@@ -43,6 +44,7 @@ pub fn of(protocol: &Protocol) -> Vec<Property<Protocol>> {
         always(MAP_STAYS, |_, s| !s.broken.map_changed),
         always(OFFSETS, |_, s| !s.broken.offset),
         always(NOT_INVENTED, |_, s| !s.broken.invented),
+        always(APPLIED_GROWS, |_, s| !s.broken.applied_back),
         always(POSITION, |_, s| s.position <= s.reader.published),
         always(NO_MARK_LOST, |m, s| each(s.different(m)).all(|k| s.is_on_its_way(m, k))),
         always(READY_IS_TRUE, ready_is_true),

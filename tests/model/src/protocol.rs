@@ -4,6 +4,7 @@ use stateright::{Model, Property};
 
 use crate::backfill::Chunk;
 use crate::bus::{LANES, Scopes, each};
+use crate::incarnation::Survivor;
 use crate::legacy::{Binlog, Change, KEYS, Legacy};
 use crate::properties;
 use crate::reader::Reader;
@@ -20,13 +21,15 @@ pub enum Action {
     Receive,
     Beat,
     Append,
-    /// All three at once, where the reader's steps are not interleaved.
+    Acknowledge(usize),
+    /// All at once, where the reader's steps are not interleaved.
     Read,
     Save,
     DeposedAppends,
     Route,
     PublishMarks,
     Redrive,
+    ForeignRedrive,
     OldMapperPublishes,
     Need,
     MintAndForward,
@@ -43,6 +46,7 @@ pub enum Action {
     Judge,
     ReaderDies([bool; 2]),
     ReaderDeposed,
+    LateBeat,
     MapperDies(usize),
     MapperSleeps,
     RedriveDies,
@@ -52,7 +56,7 @@ pub enum Action {
     WriterSleeps(usize),
     AnswerLost(usize),
     ChunkDies,
-    NewIncarnation(Option<usize>),
+    NewIncarnation(Survivor),
 }
 
 /// What may go wrong. One that dies is followed by another at once; one that sleeps wakes at any later time.
@@ -60,6 +64,8 @@ pub enum Action {
 pub enum Fault {
     ReaderDies,
     ReaderDeposed,
+    /// A beat that was taken for lost is carried out after a later one.
+    LateBeat,
     MapperDies,
     MapperSleeps,
     IdMapperDies,
@@ -75,6 +81,7 @@ impl Fault {
     pub const OF_THE_STREAM: &[Fault] = &[
         Fault::ReaderDies,
         Fault::ReaderDeposed,
+        Fault::LateBeat,
         Fault::MapperDies,
         Fault::MapperSleeps,
         Fault::IdMapperDies,
@@ -107,10 +114,12 @@ pub enum Mutant {
     NullBeforeReport,
     NoRedrive,
     NobodyAsksAgain,
+    RedriveOfAnyIncarnation,
     MissingIdAsNull,
     MapOverwritten,
     ChunkWithoutLanes,
     EndsTakenEarly,
+    AppliedFollows,
     ParkedCountedEarly,
 }
 
@@ -157,7 +166,9 @@ impl Protocol {
     /// Does the saved position matter? Otherwise it is saved at once.
     pub(crate) fn saves(&self) -> bool {
         self.verify
-            || [Fault::ReaderDies, Fault::ReaderDeposed, Fault::NewIncarnation].iter().any(|f| self.may(*f))
+            || [Fault::ReaderDies, Fault::ReaderDeposed, Fault::LateBeat, Fault::NewIncarnation]
+                .iter()
+                .any(|f| self.may(*f))
     }
 
     pub(crate) fn proves(&self) -> bool {
@@ -195,6 +206,7 @@ impl Protocol {
             topic: 0,
             writer: [Worker::default(); LANES],
             old_writer: [None; LANES],
+            foreign_mapper: false,
             chunk: Chunk::Ids,
             target: [None; KEYS],
             reports: 0,
@@ -233,6 +245,7 @@ impl Protocol {
         self.reader_actions(s, out);
         self.mapper_actions(s, out);
         self.id_mapper_actions(s, out);
+        self.foreign_actions(s, out);
         self.writer_actions(s, out);
         self.chunk_actions(s, out);
         self.verifier_actions(s, out);
@@ -251,6 +264,7 @@ impl Protocol {
         match action {
             Action::ReaderDies(appended) => self.reader_dies(s, appended),
             Action::ReaderDeposed => self.reader_deposed(s),
+            Action::LateBeat => s.position -= 1,
             Action::MapperDies(published) => self.mapper_dies(s, published),
             Action::MapperSleeps => self.mapper_sleeps(s),
             Action::RedriveDies => self.redrive_dies(s),
@@ -292,6 +306,7 @@ impl Model for Protocol {
             Action::Receive
             | Action::Beat
             | Action::Append
+            | Action::Acknowledge(_)
             | Action::Read
             | Action::Save
             | Action::DeposedAppends => {
@@ -307,6 +322,7 @@ impl Model for Protocol {
             Action::IdPass | Action::ChunkStages | Action::ChunkReports | Action::ChunkSettles => {
                 self.chunk_step(s, action);
             }
+            Action::ForeignRedrive => self.foreign_redrive(s),
             Action::Compare | Action::Settle | Action::Judge => self.verifier_step(s, action),
             _ => self.fault(s, action),
         }

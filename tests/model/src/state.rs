@@ -38,6 +38,7 @@ pub struct Broken {
     pub offset: bool,
     /// A value that the plan never says.
     pub invented: bool,
+    pub applied_back: bool,
 }
 
 /// No snapshot was applied to the scope yet.
@@ -70,6 +71,8 @@ pub struct State {
     pub writer: [Worker; LANES],
     /// Workers of a writer that does not know that it has lost the lane.
     pub old_writer: [Option<Worker>; LANES],
+    /// A mapper of an incarnation before is still there.
+    pub foreign_mapper: bool,
     pub chunk: Chunk,
     pub target: [Option<Row>; KEYS],
     /// Open exceptions: reports of a missing parent, and scopes that are parked.

@@ -67,7 +67,10 @@ impl Protocol {
             let fence = &mut s.fence;
             let early = self.is(Mutant::EndsTakenEarly);
             match fence.stage {
-                Stage::Idle if s.position > s.applied => {
+                Stage::Idle
+                    if s.position > s.applied
+                        || s.position < s.applied && self.is(Mutant::AppliedFollows) =>
+                {
                     *fence = Fence { position: s.position, stage: Stage::Mapper, ..Fence::default() };
                     fence.changes = ends.changes.map(|p| p.end());
                     if early {
@@ -88,6 +91,7 @@ impl Protocol {
                     }
                 }
                 Stage::Lanes if fence.writes == [0; LANES] => {
+                    s.broken.applied_back |= fence.position < s.applied;
                     s.applied = fence.position;
                     *fence = Fence::default();
                 }

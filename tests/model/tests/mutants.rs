@@ -96,6 +96,17 @@ fn nobody_asks_again_after_a_new_incarnation() {
 }
 
 #[test]
+fn a_mapper_of_the_old_incarnation_takes_redrives() {
+    let survives = with(&[Fault::NewIncarnation], BASE);
+    falls(Mutant::RedriveOfAnyIncarnation, survives, &[NO_MARK_LOST, QUIET_IS_EQUAL]);
+}
+
+#[test]
+fn the_fence_follows_a_position_that_went_back() {
+    falls(Mutant::AppliedFollows, with(&[Fault::LateBeat], VERIFIED), &[APPLIED_GROWS]);
+}
+
+#[test]
 fn a_missing_id_written_as_null() {
     falls(Mutant::MissingIdAsNull, BASE, &[NOT_INVENTED]);
 }
