@@ -75,6 +75,8 @@ impl Protocol {
         if matches!(s.chunk, Chunk::Unheard(_) | Chunk::Staged(_)) {
             s.chunk = Chunk::Ordered;
         }
+        // Its walker is not in the lanes' new rows.
+        s.old_chunk = None;
         s.fence = Fence::default();
         if !self.is(Mutant::NobodyAsksAgain) {
             s.redrive |= s.parked;

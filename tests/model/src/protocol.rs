@@ -41,6 +41,8 @@ pub enum Action {
     ChunkStages,
     ChunkReports,
     ChunkSettles,
+    OldChunkStages,
+    OldChunkSettles,
     Compare,
     Settle,
     Judge,
@@ -56,6 +58,7 @@ pub enum Action {
     WriterSleeps(usize),
     AnswerLost(usize),
     ChunkDies,
+    WalkerSleeps,
     NewIncarnation(Survivor),
 }
 
@@ -74,6 +77,7 @@ pub enum Fault {
     WriterSleeps,
     AnswerLost,
     ChunkDies,
+    WalkerSleeps,
     NewIncarnation,
 }
 
@@ -118,6 +122,7 @@ pub enum Mutant {
     MissingIdAsNull,
     MapOverwritten,
     ChunkWithoutLanes,
+    NoWalker,
     EndsTakenEarly,
     AppliedFollows,
     ParkedCountedEarly,
@@ -208,6 +213,7 @@ impl Protocol {
             old_writer: [None; LANES],
             foreign_mapper: false,
             chunk: Chunk::Ids,
+            old_chunk: None,
             target: [None; KEYS],
             reports: 0,
             parked: 0,
@@ -273,6 +279,7 @@ impl Protocol {
             Action::WriterDies(lane) => self.writer_dies(s, lane),
             Action::WriterSleeps(lane) => self.writer_sleeps(s, lane),
             Action::AnswerLost(lane) => self.answer_lost(s, lane),
+            Action::WalkerSleeps => self.walker_sleeps(s),
             Action::ChunkDies => s.chunk = Chunk::Ordered,
             Action::NewIncarnation(survivor) => self.new_incarnation(s, survivor),
             _ => unreachable!("no fault"),
@@ -319,7 +326,12 @@ impl Model for Protocol {
                 self.id_mapper_step(s, action)
             }
             Action::Stage(..) | Action::CommitReports(..) | Action::Commit(..) => self.writer_step(s, action),
-            Action::IdPass | Action::ChunkStages | Action::ChunkReports | Action::ChunkSettles => {
+            Action::IdPass
+            | Action::ChunkStages
+            | Action::ChunkReports
+            | Action::ChunkSettles
+            | Action::OldChunkStages
+            | Action::OldChunkSettles => {
                 self.chunk_step(s, action);
             }
             Action::ForeignRedrive => self.foreign_redrive(s),

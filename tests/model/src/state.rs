@@ -74,6 +74,8 @@ pub struct State {
     /// A mapper of an incarnation before is still there.
     pub foreign_mapper: bool,
     pub chunk: Chunk,
+    /// A range of a walker that has lost the target.
+    pub old_chunk: Option<Chunk>,
     pub target: [Option<Row>; KEYS],
     /// Open exceptions: reports of a missing parent, and scopes that are parked.
     pub reports: Scopes,
@@ -131,6 +133,7 @@ impl State {
             && self.deposed.is_none()
             && self.old_mapper.is_none()
             && self.old_id_mapper.is_none()
+            && self.old_chunk.is_none()
             && self.writer.iter().chain(self.old_writer.iter().flatten()).all(|w| w.doing == Doing::Nothing)
             && self.chunk == Chunk::Done
     }

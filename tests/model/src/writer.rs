@@ -89,7 +89,7 @@ impl State {
 impl Protocol {
     pub(crate) fn writer_actions(&self, s: &State, out: &mut Vec<Action>) {
         for lane in 0..LANES {
-            let free = s.is_lane_free(lane) && !s.chunk.holds_lanes();
+            let free = s.is_lane_free(lane) && !s.has_chunk_in_lanes();
             let steps = |worker: &Worker, who, out: &mut Vec<Action>| match worker.doing {
                 Doing::Nothing if s.writes[lane].is_empty() => {}
                 Doing::Nothing | Doing::Took(_) => {

@@ -122,6 +122,11 @@ fn a_chunk_without_lanes() {
 }
 
 #[test]
+fn a_chunk_of_another_walker() {
+    falls(Mutant::NoWalker, with(&[Fault::WalkerSleeps], CHUNK), &[NEVER_OLDER, QUIET_IS_EQUAL]);
+}
+
+#[test]
 fn the_fence_takes_all_ends_at_once() {
     falls(Mutant::EndsTakenEarly, VERIFIED, &[READY_IS_TRUE]);
 }

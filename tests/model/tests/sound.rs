@@ -1,11 +1,15 @@
-//! The protocol as it is: nothing may fall.
+//! The protocol as it is: nothing may fall, and each check must come to the moments that it is there for.
 
 use model::properties::*;
 use model::{Change, Fault, Legacy, Protocol, Service, check};
 
 use Change::{Bear, BearAndWrite, Kill, KillAndWrite, Remove, Rename, Write};
+use Service::{Application, IdMapper, Mapper, Reader};
 
-const BASE: Protocol = Protocol {
+const THREADS: usize = 2;
+
+/// Two scopes in one lane, and no parent at first.
+const ONE_LANE: Protocol = Protocol {
     keys: 2,
     lanes: [0, 0, 1],
     first: Legacy { parent: 0, children: [1, 0, 1] },
@@ -22,41 +26,113 @@ const BASE: Protocol = Protocol {
     reaches: &[],
 };
 
+/// A third scope, in a lane of its own.
+const TWO_LANES: Protocol = Protocol { keys: 3, ..ONE_LANE };
+const EVERY_STEP: &[Service] = &[Application, Reader, Mapper, IdMapper];
+const TWO_FAULTS: Protocol = Protocol { faults: Fault::OF_THE_STREAM, budget: 2, ..ONE_LANE };
+
 #[test]
-fn probe() {
-    let all = &[Service::Application, Service::Reader, Service::Mapper, Service::IdMapper];
-    let f = Fault::OF_THE_STREAM;
-    let menu = &[Write(0), Write(1), Remove(0), Bear, Kill, Rename];
-    check::holds("3 verify menu", Protocol { menu, commits: 3, verify: true, ..BASE }, 2);
-    check::holds("3 verify menu 2 proofs", Protocol { menu, commits: 3, proofs: 2, verify: true, ..BASE }, 2);
-    check::holds("3 backfill menu", Protocol { menu, commits: 3, backfill: true, ..BASE }, 2);
+fn every_step_of_every_service() {
+    let reaches = &[SHARED_BATCH, KILLED_UNDER_MARK, PARKED, BORN_AFTER_REPORT];
+    check::holds("every step", Protocol { commits: 3, fine: EVERY_STEP, reaches, ..TWO_LANES }, THREADS);
+}
+
+#[test]
+fn every_kind_of_transaction() {
+    let menu = &[Write(0), Remove(0), BearAndWrite(1), KillAndWrite(1), Bear, Kill, Rename];
+    let reaches = &[SHARED_BATCH, KILLED_UNDER_MARK, PARKED, BORN_AFTER_REPORT];
+    check::holds("every transaction", Protocol { menu, commits: 4, reaches, ..ONE_LANE }, THREADS);
+}
+
+#[test]
+fn two_faults_at_once() {
+    let reaches = &[ALL_FAULTS, ZOMBIE_AWAKE, ZOMBIE_LATE, SHARED_BATCH, KILLED_UNDER_MARK, PARKED];
+    check::holds("two faults", Protocol { reaches, ..TWO_FAULTS }, THREADS);
+}
+
+#[test]
+fn two_faults_at_once_among_the_steps_of_one_transaction() {
+    let reaches = &[ALL_FAULTS, ZOMBIE_AWAKE];
     check::holds(
-        "2 fine backfill 1 fault",
-        Protocol {
-            fine: all,
-            faults: &[Fault::ChunkDies, Fault::WriterSleeps],
-            budget: 1,
-            backfill: true,
-            ..BASE
-        },
-        2,
+        "two faults, every step",
+        Protocol { commits: 1, fine: EVERY_STEP, reaches, ..TWO_FAULTS },
+        THREADS,
     );
-    check::holds("2 new incarnation", Protocol { faults: &[Fault::NewIncarnation], budget: 1, ..BASE }, 2);
-    check::holds(
-        "2 new incarnation + writers",
-        Protocol { faults: &[Fault::NewIncarnation, Fault::WriterSleeps], budget: 2, ..BASE },
-        2,
-    );
-    check::holds(
-        "3 2 faults",
-        Protocol {
-            commits: 3,
-            faults: &[Fault::MapperSleeps, Fault::IdMapperSleeps, Fault::WriterSleeps, Fault::AnswerLost],
-            budget: 2,
-            ..BASE
-        },
-        2,
-    );
-    check::holds("2 commits, 2 faults, 2 lanes", Protocol { keys: 3, faults: f, budget: 2, ..BASE }, 2);
-    let _ = (BearAndWrite(0), KillAndWrite(0), Remove(0), Rename, READY);
+}
+
+#[test]
+fn two_faults_at_once_in_two_lanes() {
+    let reaches = &[ALL_FAULTS, ZOMBIE_AWAKE, ZOMBIE_LATE];
+    let protocol = Protocol {
+        faults: Fault::OF_THE_STREAM,
+        budget: 2,
+        menu: &[Write(0), Bear, Kill],
+        reaches,
+        ..TWO_LANES
+    };
+    check::holds("two faults, two lanes", protocol, THREADS);
+}
+
+#[test]
+fn a_chunk_beside_the_stream() {
+    let faults = &[
+        Fault::ChunkDies,
+        Fault::WalkerSleeps,
+        Fault::WriterSleeps,
+        Fault::IdMapperSleeps,
+        Fault::MapperDies,
+    ];
+    let reaches = &[ALL_FAULTS, CHUNK_BESIDE_MARKS, ZOMBIE_AWAKE, PARKED];
+    check::holds("chunk", Protocol { backfill: true, faults, budget: 2, reaches, ..ONE_LANE }, THREADS);
+}
+
+#[test]
+fn a_new_incarnation() {
+    let faults = &[
+        Fault::NewIncarnation,
+        Fault::ReaderDies,
+        Fault::WriterSleeps,
+        Fault::MapperDies,
+        Fault::AnswerLost,
+    ];
+    let reaches = &[ALL_FAULTS, OLD_INCARNATION, PARKED];
+    check::holds("new incarnation", Protocol { faults, budget: 2, reaches, ..ONE_LANE }, THREADS);
+}
+
+#[test]
+fn ready_is_true() {
+    let menu = &[Write(0), Remove(0), Write(1), Bear, Kill, Rename];
+    let reaches = &[READY, SHARED_BATCH, PARKED];
+    check::holds("ready", Protocol { menu, commits: 3, verify: true, reaches, ..ONE_LANE }, THREADS);
+}
+
+#[test]
+fn ready_is_true_whatever_fails() {
+    let reaches = &[READY, ALL_FAULTS, ZOMBIE_AWAKE];
+    let protocol = Protocol {
+        budget: 1,
+        backfill: true,
+        verify: true,
+        menu: &[Write(0), Bear, Kill],
+        reaches,
+        ..TWO_FAULTS
+    };
+    check::holds("ready, a fault", protocol, THREADS);
+}
+
+#[test]
+fn ready_is_exact_after_two_proofs() {
+    let menu = &[Write(0), Remove(0), Kill, Rename];
+    let first = Legacy { parent: 1, children: [1, 1, 0] };
+    let protocol = Protocol {
+        first,
+        menu,
+        commits: 3,
+        verify: true,
+        proofs: 2,
+        exact: true,
+        reaches: &[READY],
+        ..ONE_LANE
+    };
+    check::holds("ready, exactly", protocol, THREADS);
 }
