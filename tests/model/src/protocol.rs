@@ -94,6 +94,21 @@ impl Fault {
         Fault::WriterSleeps,
         Fault::AnswerLost,
     ];
+    pub const ALL: &[Fault] = &[
+        Fault::ReaderDies,
+        Fault::ReaderDeposed,
+        Fault::LateBeat,
+        Fault::MapperDies,
+        Fault::MapperSleeps,
+        Fault::IdMapperDies,
+        Fault::IdMapperSleeps,
+        Fault::WriterDies,
+        Fault::WriterSleeps,
+        Fault::AnswerLost,
+        Fault::ChunkDies,
+        Fault::WalkerSleeps,
+        Fault::NewIncarnation,
+    ];
 }
 
 /// A service whose steps are interleaved one by one; of the others only what a fault leaves behind.
@@ -116,6 +131,8 @@ pub enum Mutant {
     NoCompareAndSet,
     OldTopic,
     NullBeforeReport,
+    /// The missing parents are asked for in a statement after the one that computes the values.
+    ReportsReadLater,
     NoRedrive,
     NobodyAsksAgain,
     RedriveOfAnyIncarnation,
@@ -156,6 +173,24 @@ pub struct Protocol {
 }
 
 impl Protocol {
+    /// Two scopes in one lane, and no parent at first. A third scope has a lane of its own.
+    pub const SMALL: Protocol = Protocol {
+        keys: 2,
+        lanes: [0, 0, 1],
+        first: Legacy { parent: 0, children: [1, 0, 1] },
+        menu: &[Change::Write(0), Change::Write(1), Change::Bear, Change::Kill],
+        commits: 2,
+        fine: &[],
+        backfill: false,
+        verify: false,
+        proofs: 1,
+        exact: false,
+        faults: &[],
+        budget: 0,
+        mutant: None,
+        reaches: &[],
+    };
+
     pub(crate) fn is(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
     }

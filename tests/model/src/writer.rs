@@ -147,10 +147,16 @@ impl Protocol {
         let missing =
             each(scopes).filter(|k| rows.children[*k] > 0 && rows.parent == 0).fold(0, |all, k| all | 1 << k);
         let unheard = missing & !s.reports;
-        if unheard != 0 && !self.is(Mutant::NullBeforeReport) {
+        if unheard != 0 && !self.is(Mutant::NullBeforeReport) && !self.is(Mutant::ReportsReadLater) {
             return Err(unheard);
         }
         Ok(Snapshot { visible: s.binlog.visible, map: s.map, heard: missing & s.reports, locked: true })
+    }
+
+    /// Scopes whose parent is not there now.
+    fn missing(&self, s: &State, scopes: Scopes) -> Scopes {
+        let rows = s.rows(self);
+        each(scopes).filter(|k| rows.children[*k] > 0 && rows.parent == 0).fold(0, |all, k| all | 1 << k)
     }
 
     fn commit_reports(&self, s: &mut State, lane: usize, who: Who) {
@@ -169,6 +175,11 @@ impl Protocol {
             Doing::Staged(batch, snapshot) => {
                 if !snapshot.locked && !self.matches(s, &worker) {
                     return fenced(s, lane, who);
+                }
+                let unheard = self.missing(s, batch.scopes) & !s.reports;
+                if unheard != 0 && self.is(Mutant::ReportsReadLater) {
+                    s.worker(lane, who).doing = Doing::Unheard(batch, unheard);
+                    return;
                 }
                 advance(s, lane, worker.next_offset + batch.new.cast_signed());
                 s.worker(lane, who).next_offset = 0;
@@ -208,8 +219,9 @@ impl Protocol {
             s.seen[key] = snapshot.visible;
             s.target[key] = row;
             s.parked &= !bit;
-            if row.is_some_and(|r| r.parent == 0) {
-                s.broken.unreported |= !has(snapshot.heard, key);
+            let is_null = row.is_some_and(|r| r.parent == 0);
+            s.broken.unreported |= is_null && !has(snapshot.heard, key);
+            if is_null && !(self.is(Mutant::ReportsReadLater) && self.missing(s, bit) == 0) {
                 s.reports |= bit;
             } else {
                 s.reports &= !bit;

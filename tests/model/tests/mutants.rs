@@ -3,26 +3,10 @@
 use model::properties::*;
 use model::{Change, Fault, Legacy, Mutant, Protocol, Service, check};
 
-use Change::{Bear, Kill, Remove, Rename, Write};
+use Change::{Remove, Rename};
 use Service::{Application, Reader};
 
-/// Two scopes in one lane, no parent at first.
-const BASE: Protocol = Protocol {
-    keys: 2,
-    lanes: [0, 0, 1],
-    first: Legacy { parent: 0, children: [1, 0, 1] },
-    menu: &[Write(0), Write(1), Bear, Kill],
-    commits: 2,
-    fine: &[],
-    backfill: false,
-    verify: false,
-    proofs: 1,
-    exact: false,
-    faults: &[],
-    budget: 0,
-    mutant: None,
-    reaches: &[],
-};
+const BASE: Protocol = Protocol::SMALL;
 
 const CHUNK: Protocol = Protocol { backfill: true, ..BASE };
 const VERIFIED: Protocol = Protocol { verify: true, ..BASE };
@@ -83,6 +67,11 @@ fn a_writer_of_the_old_topic_after_a_new_incarnation() {
 #[test]
 fn null_before_its_report() {
     falls(Mutant::NullBeforeReport, BASE, &[REPORT_FIRST, NO_MARK_LOST, QUIET_IS_EQUAL]);
+}
+
+#[test]
+fn reports_of_a_later_snapshot_than_the_values() {
+    falls(Mutant::ReportsReadLater, BASE, &[REPORTED, NO_MARK_LOST, QUIET_IS_EQUAL]);
 }
 
 #[test]

@@ -8,23 +8,7 @@ use Service::{Application, IdMapper, Mapper, Reader};
 
 const THREADS: usize = 2;
 
-/// Two scopes in one lane, and no parent at first.
-const ONE_LANE: Protocol = Protocol {
-    keys: 2,
-    lanes: [0, 0, 1],
-    first: Legacy { parent: 0, children: [1, 0, 1] },
-    menu: &[Write(0), Write(1), Bear, Kill],
-    commits: 2,
-    fine: &[],
-    backfill: false,
-    verify: false,
-    proofs: 1,
-    exact: false,
-    faults: &[],
-    budget: 0,
-    mutant: None,
-    reaches: &[],
-};
+const ONE_LANE: Protocol = Protocol::SMALL;
 
 /// A third scope, in a lane of its own.
 const TWO_LANES: Protocol = Protocol { keys: 3, ..ONE_LANE };
