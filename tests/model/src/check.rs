@@ -1,11 +1,12 @@
 //! Running a check, and saying what it came to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
 
 use crate::protocol::Protocol;
+use crate::state::State;
 
 /// The protocol must be right: tries every state, and panics with the steps that lead to a property's fall.
 pub fn holds(name: &str, protocol: Protocol, threads: usize) {
@@ -26,6 +27,41 @@ pub fn holds(name: &str, protocol: Protocol, threads: usize) {
             (Expectation::Sometimes, None) => panic!("{name}: not \"{}\"", property.name),
             _ => {}
         }
+    }
+}
+
+/// From every state there is a way to quiet: no loop of redrives or retries is without an exit.
+pub fn settles(name: &str, protocol: Protocol) {
+    let began = Instant::now();
+    let mut states = protocol.init_states();
+    let mut numbers: HashMap<State, usize> = states.iter().copied().zip(0..).collect();
+    let mut before: Vec<Vec<usize>> = vec![Vec::new(); states.len()];
+    let (mut at, mut actions) = (0, Vec::new());
+    while let Some(state) = states.get(at).copied() {
+        protocol.actions(&state, &mut actions);
+        for next in actions.drain(..).filter_map(|action| protocol.next_state(&state, action)) {
+            let number = *numbers.entry(next).or_insert_with(|| {
+                states.push(next);
+                before.push(Vec::new());
+                states.len() - 1
+            });
+            before[number].push(at);
+        }
+        at += 1;
+    }
+    let mut reached: Vec<bool> = states.iter().map(|s| s.is_quiet(&protocol)).collect();
+    let mut open: Vec<usize> = (0..states.len()).filter(|n| reached[*n]).collect();
+    while let Some(number) = open.pop() {
+        for from in &before[number] {
+            if !std::mem::replace(&mut reached[*from], true) {
+                open.push(*from);
+            }
+        }
+    }
+    let took = began.elapsed().as_secs_f32();
+    eprintln!("{name}: {} states, quiet can be reached from each, {took:.1} s", states.len());
+    if let Some(stuck) = reached.iter().position(|r| !r) {
+        panic!("{name}: quiet cannot be reached from\n{:#?}", states[stuck]);
     }
 }
 

@@ -29,6 +29,12 @@ fn every_kind_of_transaction() {
 }
 
 #[test]
+fn quiet_can_always_be_reached() {
+    let protocol = Protocol { faults: Fault::ALL, budget: 1, ..ONE_LANE };
+    check::settles("a fault of any kind", protocol);
+}
+
+#[test]
 fn two_faults_at_once() {
     let reaches = &[ALL_FAULTS, ZOMBIE_AWAKE, ZOMBIE_LATE, SHARED_BATCH, KILLED_UNDER_MARK, PARKED];
     check::holds("two faults", Protocol { reaches, ..TWO_FAULTS }, THREADS);
