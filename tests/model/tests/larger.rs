@@ -3,7 +3,7 @@
 use model::properties::*;
 use model::{Change, Fault, Protocol, Service, check};
 
-use Change::{Bear, Kill, Remove, Rename, Write};
+use Change::{Bear, BearAndWrite, Kill, KillAndWrite, Remove, Rename, Write};
 use Service::{Application, IdMapper, Mapper, Reader};
 
 const THREADS: usize = 2;
@@ -72,6 +72,31 @@ fn two_faults_of_all_kinds_and_ready() {
         ..ONE_LANE
     };
     check::holds("two faults of all kinds, ready", protocol, THREADS);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn every_kind_of_transaction_four_times() {
+    let menu = &[Write(0), Remove(0), BearAndWrite(1), KillAndWrite(1), Bear, Kill, Rename];
+    check::holds("four transactions", Protocol { menu, commits: 4, reaches: &[PARKED], ..ONE_LANE }, THREADS);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn a_chunk_and_two_faults() {
+    let faults = &[
+        Fault::ChunkDies,
+        Fault::WalkerSleeps,
+        Fault::WriterSleeps,
+        Fault::IdMapperSleeps,
+        Fault::MapperDies,
+    ];
+    let reaches = &[ALL_FAULTS, CHUNK_BESIDE_MARKS];
+    check::holds(
+        "chunk, two faults",
+        Protocol { backfill: true, faults, budget: 2, reaches, ..ONE_LANE },
+        THREADS,
+    );
 }
 
 #[test]
