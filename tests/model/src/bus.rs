@@ -53,7 +53,12 @@ impl Partition {
 
     /// Everything that is said in it.
     pub fn all(&self) -> u8 {
-        self.records().iter().fold(0, |all, record| all | record)
+        self.first(u8::MAX)
+    }
+
+    /// Everything that is said in its first records.
+    pub fn first(&self, records: u8) -> u8 {
+        self.records().iter().take(records.into()).fold(0, |all, record| all | record)
     }
 
     /// The group goes on by this many records.

@@ -35,6 +35,8 @@ pub enum Action {
     MintAndForward,
     OldIdMapperForwards,
     Stage(usize, Who),
+    /// A batch of one record, though more wait.
+    StageFirst(usize, Who),
     CommitReports(usize, Who),
     Commit(usize, Who),
     IdPass,
@@ -360,7 +362,9 @@ impl Model for Protocol {
             Action::Need | Action::MintAndForward | Action::OldIdMapperForwards => {
                 self.id_mapper_step(s, action)
             }
-            Action::Stage(..) | Action::CommitReports(..) | Action::Commit(..) => self.writer_step(s, action),
+            Action::Stage(..) | Action::StageFirst(..) | Action::CommitReports(..) | Action::Commit(..) => {
+                self.writer_step(s, action)
+            }
             Action::IdPass
             | Action::ChunkStages
             | Action::ChunkReports

@@ -91,10 +91,15 @@ impl Protocol {
         for lane in 0..LANES {
             let free = s.is_lane_free(lane) && !s.has_chunk_in_lanes();
             let steps = |worker: &Worker, who, out: &mut Vec<Action>| match worker.doing {
-                Doing::Nothing if s.writes[lane].is_empty() => {}
                 Doing::Nothing | Doing::Took(_) => {
                     if free || self.is(Mutant::SnapshotBeforeLane) {
-                        out.push(Action::Stage(lane, who));
+                        let took = matches!(worker.doing, Doing::Took(_));
+                        if took || !s.writes[lane].is_empty() {
+                            out.push(Action::Stage(lane, who));
+                        }
+                        if !took && s.writes[lane].end() > 1 {
+                            out.push(Action::StageFirst(lane, who));
+                        }
                     }
                 }
                 Doing::Unheard(..) if free => out.push(Action::CommitReports(lane, who)),
@@ -111,7 +116,8 @@ impl Protocol {
 
     pub(crate) fn writer_step(&self, s: &mut State, action: Action) {
         match action {
-            Action::Stage(lane, who) => self.stage(s, lane, who),
+            Action::Stage(lane, who) => self.stage(s, lane, who, u8::MAX),
+            Action::StageFirst(lane, who) => self.stage(s, lane, who, 1),
             Action::CommitReports(lane, who) => self.commit_reports(s, lane, who),
             Action::Commit(lane, who) => self.commit(s, lane, who),
             _ => unreachable!("no step of the writer"),
@@ -124,7 +130,8 @@ impl Protocol {
             && (worker.topic == s.topic || self.is(Mutant::OldTopic))
     }
 
-    fn stage(&self, s: &mut State, lane: usize, who: Who) {
+    /// As many records as fit, if none were taken before.
+    fn stage(&self, s: &mut State, lane: usize, who: Who, most: u8) {
         let worker = *s.worker(lane, who);
         let locked = !self.is(Mutant::SnapshotBeforeLane);
         if locked && !self.matches(s, &worker) {
@@ -132,7 +139,7 @@ impl Protocol {
         }
         let batch = match worker.doing {
             Doing::Took(batch) => batch,
-            _ => Batch { scopes: s.writes[lane].all(), new: s.writes[lane].end() },
+            _ => Batch { scopes: s.writes[lane].first(most), new: s.writes[lane].end().min(most) },
         };
         let doing = match self.look(s, batch.scopes) {
             Ok(snapshot) => Doing::Staged(batch, snapshot.locked(locked)),

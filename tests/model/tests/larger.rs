@@ -16,7 +16,7 @@ const EVERY_STEP: &[Service] = &[Application, Reader, Mapper, IdMapper];
 #[ignore = "minutes"]
 fn two_faults_over_three_transactions() {
     let protocol = Protocol {
-        menu: &[Write(0), Write(1), Remove(0), Bear, Kill],
+        menu: &[Write(0), Bear, Kill],
         commits: 3,
         faults: Fault::OF_THE_STREAM,
         budget: 2,
@@ -102,7 +102,7 @@ fn a_chunk_and_two_faults() {
 #[test]
 #[ignore = "minutes"]
 fn ready_over_four_transactions() {
-    let menu = &[Write(0), Remove(0), Bear, Kill, Rename];
+    let menu = &[Write(0), Bear, Kill, Rename];
     check::holds(
         "ready, four transactions",
         Protocol { menu, commits: 4, verify: true, reaches: &[READY], ..ONE_LANE },
