@@ -2,7 +2,7 @@
 
 use crate::bus::{LANES, Scopes};
 use crate::legacy::{BORN, KEYS, RENAMED_OR_GONE};
-use crate::protocol::{Action, Fault, Protocol, Service};
+use crate::protocol::{Action, Fault, Mutant, Protocol, Service};
 use crate::state::State;
 use crate::verifier::Fence;
 
@@ -120,7 +120,7 @@ impl Protocol {
     pub(crate) fn mapper_dies(&self, s: &mut State, published: usize) {
         let routed = s.mapper.take().unwrap_or_else(|| self.route(s));
         self.publish_marks(s, &routed, published);
-        if self.is(crate::Mutant::OffsetBeforeMarks) {
+        if self.is(Mutant::OffsetBeforeMarks) {
             self.commit_changes(s, routed.taken);
         }
     }
