@@ -1,13 +1,14 @@
 //! From settings to a running deployment: the checked plan, the control schema, the id maps, the bus, the lanes.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use bus::in_process::Limits;
 use bus::{Bus, InProcess, Topics};
 use mysql::control::lane::{self, Mode};
 use mysql::control::{applied, pass, redrive, sample};
-use mysql::{Database, Session};
+use mysql::{Class, Database, Session};
 use plan::catalog::Catalog;
 use plan::checked::Checked;
 use service::{BusChoice, Context, Settings};
@@ -96,7 +97,7 @@ pub async fn join(settings: &Settings) -> anyhow::Result<Context> {
         Ok(None) => {
             bail!("the control schema `{}` holds no catalog: run `crossfade topics --create`", db.control())
         }
-        Err(e) if e.class == mysql::Class::Missing => {
+        Err(e) if e.class == Class::Missing => {
             bail!("there is no control schema `{}`: run `crossfade topics --create` first", db.control())
         }
         Err(e) => return Err(e.into()),
@@ -256,6 +257,9 @@ fn target_topics(context: &Context) -> Vec<(String, String)> {
     context.targets().map(|t| (t.table.clone(), context.topics.writes(&t.table))).collect()
 }
 
+/// Longer than the server lets a transaction hang.
+const HANGING: Duration = Duration::from_secs(90);
+
 async fn reincarnate(session: &mut Session, context: &Context) -> anyhow::Result<()> {
     let db = &context.database;
     let proved = applied::read(session, db, &context.source).await?.and_then(|a| a.position);
@@ -264,13 +268,23 @@ async fn reincarnate(session: &mut Session, context: &Context) -> anyhow::Result
         session.execute(&format!("DELETE FROM {}", db.control_table("pass"))).await?;
     }
     let (incarnation, topics) = (context.topics.incarnation(), target_topics(context));
-    let begun = async {
-        session.begin().await?;
-        lane::reincarnate(session, db, &context.source, incarnation, &topics, context.lanes).await?;
-        redrive::ask_again(session, db).await?;
-        session.commit().await
-    };
-    begun.await.context("begin a new incarnation of the bus")
+    let since = Instant::now();
+    loop {
+        let begun = async {
+            session.begin().await?;
+            lane::reincarnate(session, db, &context.source, incarnation, &topics, context.lanes).await?;
+            redrive::ask_again(session, db).await?;
+            session.commit().await
+        };
+        match begun.await {
+            // A process that hangs holds lanes until the server ends its transaction.
+            Err(e) if matches!(e.class, Class::LockWait | Class::Deadlock) && since.elapsed() < HANGING => {
+                session.rollback().await?;
+                tracing::warn!(error = %e, "another process holds lanes: waiting until it lets them go, or the server takes them from it");
+            }
+            begun => return begun.context("begin a new incarnation of the bus"),
+        }
+    }
 }
 
 /// Lanes of targets that are new in the plan.

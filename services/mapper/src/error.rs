@@ -15,6 +15,10 @@ pub enum MapperError {
     Column { table: String, column: String },
     #[error("look up what a change of `{table}` marks in `{target}`: {source}")]
     Lookup { table: String, target: String, source: DbError },
+    #[error(
+        "REPLACED: the pipeline has begun anew since incarnation {incarnation} of the bus, and others do this work; start this service again if it is one of them"
+    )]
+    Replaced { incarnation: u64 },
     #[error("read or write the control schema: {0}")]
     Control(#[source] DbError),
 }

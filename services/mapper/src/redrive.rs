@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use change::{Cause, Key};
-use mysql::control::{exceptions, redrive};
+use mysql::control::{applied, exceptions, redrive};
 use mysql::{DbError, Session};
 use service::Context;
 use tokio_util::sync::CancellationToken;
@@ -92,6 +92,16 @@ async fn once(context: &Context, session: &mut Option<Session>) -> Result<usize,
     let mut own = context.database.resume(session).await.map_err(control)?;
     own.begin().await.map_err(control)?;
     let entries = redrive::take(&mut own, &context.database, TAKE).await.map_err(control)?;
+    // On the topics of an incarnation before nobody would find them.
+    let incarnation = context.topics.incarnation();
+    if !entries.is_empty()
+        && !applied::is_current(&mut own, &context.database, &context.source, incarnation)
+            .await
+            .map_err(control)?
+    {
+        own.rollback().await.map_err(control)?;
+        return Err(MapperError::Replaced { incarnation });
+    }
     let ids: Vec<u64> = entries.iter().map(|e| e.id).collect();
     mark(context, entries.into_iter().map(|e| (e.target, e.scope))).await?;
     redrive::done(&mut own, &context.database, &ids).await.map_err(control)?;

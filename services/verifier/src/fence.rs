@@ -88,7 +88,7 @@ async fn round(
     match (position, &proved.position) {
         (None, _) => {}
         // Nothing new is proved: the age of the last proof grows, also while nobody publishes.
-        (Some(position), Some((last, at))) if position == *last => {
+        (Some(position), Some((last, at))) if last.reaches(&position) => {
             if at.elapsed() > SILENT && !proved.waits {
                 note(context, &mut session, READER).await?;
                 proved.waits = true;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use change::Position;
 use mysql::control::dual_write::{self, Counts};
 use mysql::control::flag::{self, Stored};
 use mysql::control::lane::{self, Mode};
@@ -28,6 +29,8 @@ use crate::verdict::{self, Deferred, DualWrite, TargetEvidence, TargetVerdict, V
 
 /// How long scopes that are on their way back are waited for.
 const RETURNS: Duration = Duration::from_secs(5);
+/// How often, at the end of a pass.
+const ROUNDS: u32 = 3;
 /// The representative period of dual writes.
 const PERIOD: Duration = Duration::from_secs(24 * 3600);
 
@@ -81,7 +84,7 @@ impl Pass<'_> {
         if self.repair {
             self.replays(session, &mut seen).await?;
         }
-        let position = confirm::settle(session, self.db, self.source, PATIENCE).await?;
+        let position = self.at_rest(session, &mut seen).await?;
         for (evidence, known) in &mut seen {
             // Those that came while the pass ran: the next one looks behind them.
             let came = finding::direct_writes(session, self.db, &evidence.target, *known).await;
@@ -96,6 +99,34 @@ impl Pass<'_> {
         fidelity.enter(&mut all);
         self.store(session, &all, &looked_behind).await.map_err(control)?;
         Ok(all)
+    }
+
+    /// The position that the verdict is of: everything up to it is applied. Also counts what was parked, or ordered, while the pass ran;
+    /// scopes that come back by themselves are waited for.
+    async fn at_rest(
+        &self,
+        session: &mut Session,
+        seen: &mut [(TargetEvidence, u64)],
+    ) -> Result<Position, VerifierError> {
+        let control = VerifierError::Control;
+        let mut round = 0;
+        loop {
+            round += 1;
+            let position = confirm::settle(session, self.db, self.source, PATIENCE).await?;
+            // A look-up follows the rows of now: what a later change took from an earlier one's path is right behind its own mark.
+            confirm::settle(session, self.db, self.source, PATIENCE).await?;
+            for (evidence, _) in seen.iter_mut() {
+                self.counts(session, evidence).await.map_err(control)?;
+            }
+            let parked: Vec<&str> =
+                seen.iter().filter(|(e, _)| e.parked > 0).map(|(e, _)| e.target.as_str()).collect();
+            if parked.is_empty() || round == ROUNDS {
+                return Ok(position);
+            }
+            for target in parked {
+                confirm::returned(session, self.db, target, RETURNS).await.map_err(control)?;
+            }
+        }
     }
 
     fn deferred(&self) -> Vec<Deferred> {

@@ -17,9 +17,9 @@ pub struct Sessions {
 /// Seconds that a statement waits for rows that somebody else holds; all lanes of the batch wait with it.
 pub const LOCK_WAIT: u32 = 1;
 
-/// A lost client's transaction that has only read and locked so far: the other limit begins with its first written row.
-const IDLE: &str =
-    "SET SESSION innodb_lock_wait_timeout = DEFAULT /*M!100300 , idle_transaction_timeout = 60 */";
+/// A client that is lost, or hangs, in a transaction holds the lanes, and perhaps rows of the application: the server ends it after so
+/// many seconds. The second limit begins with the first written row.
+const IDLE: &str = "SET SESSION innodb_lock_wait_timeout = DEFAULT /*M!100300 , idle_transaction_timeout = 5, idle_write_transaction_timeout = 5 */";
 
 /// How long the session's statements wait for locked rows from now on; 0: not at all.
 pub async fn wait_for_locks(session: &mut Session, seconds: u32) -> Result<(), DbError> {

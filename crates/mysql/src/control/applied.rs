@@ -52,23 +52,46 @@ pub async fn incarnation(session: &mut Session, db: &Database, source: &str) -> 
     session.row(&sql).await?.map_or(Ok(None), |row| row.u64(0))
 }
 
-/// Stores a proved position of this incarnation; the caller sees to it that it only grows.
+/// Stores a proved position of this incarnation, if it is further than the stored one: it only grows.
 pub async fn store(
     session: &mut Session,
     db: &Database,
     source: &str,
     incarnation: u64,
     position: &Position,
+) -> Result<(), DbError> {
+    let (table, source) = (db.control_table("applied"), quote::text(source));
+    session.begin().await?;
+    let sql = format!("SELECT position FROM {table} WHERE source = {source} FOR UPDATE");
+    let stored = match session.row(&sql).await? {
+        Some(row) => self::position(row.text(0)?)?,
+        None => None,
+    };
+    if !stored.is_some_and(|s| s != *position && s.reaches(position)) {
+        session
+            .execute(&format!(
+                "UPDATE {table} SET position = {}, applied_at = NOW(6), waits_for = NULL WHERE source = {source} AND incarnation = {incarnation}",
+                quote::text(&position.to_string()),
+            ))
+            .await?;
+    }
+    session.commit().await
+}
+
+/// Is this the source's incarnation? If it is, it stays so until the transaction ends.
+pub async fn is_current(
+    session: &mut Session,
+    db: &Database,
+    source: &str,
+    incarnation: u64,
 ) -> Result<bool, DbError> {
-    let matched = session
-        .execute(&format!(
-            "UPDATE {} SET position = {}, applied_at = NOW(6), waits_for = NULL WHERE source = {} AND incarnation = {incarnation}",
-            db.control_table("applied"),
-            quote::text(&position.to_string()),
-            quote::text(source)
-        ))
-        .await?;
-    Ok(matched == 1)
+    let sql = format!(
+        "SELECT incarnation FROM {} WHERE source = {} LOCK IN SHARE MODE",
+        db.control_table("applied"),
+        quote::text(source)
+    );
+    let row = session.row(&sql).await?;
+    Ok(row.map(|r| r.u64(0)).transpose()?.flatten() == Some(incarnation))
 }
 
 /// Nothing is proved any more: the source is begun anew, as at the first start.
