@@ -26,8 +26,8 @@ screenshots: setup ## the console's pictures in docs/images/, taken from the dem
 test: ## format, lints and all tests on real servers; ends with `N passed, N failed, N skipped`
 	@scripts/test.sh
 
-test-faults: setup ## the fault menu: kills, outages, zombies (long)
-	@scripts/test.sh --only fault restart
+test-faults: setup ## the fault menu in full: kills, outages, zombies, networks; writes docs/faults.md
+	@scripts/faults.sh
 
 soak: setup ## load and faults at random for hours; CROSSFADE_SOAK=2h, CROSSFADE_SEED=n
 	@scripts/test.sh --only soak

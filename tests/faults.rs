@@ -4,10 +4,14 @@
 //! Each judges by the same rules ([`rig::Rig::pass`]): every acknowledged change is on the new side, nothing else is; no id
 //! changed its UUID; no row went back to an older version; no verdict was `ready` before all that was true; nobody helped.
 
+#[path = "faults/broker.rs"]
+mod broker;
 #[path = "faults/database.rs"]
 mod database;
 #[path = "faults/kills.rs"]
 mod kills;
+#[path = "faults/network.rs"]
+mod network;
 #[path = "faults/rig.rs"]
 mod rig;
 mod support;

@@ -17,6 +17,7 @@ use crate::support::{self, Deployment};
 
 /// By then everything must be right again, counted from the end of the load.
 const RECOVERY: Duration = Duration::from_secs(60);
+pub const SERVICES: [&str; 5] = ["cdc-reader", "mapper", "id-mapper", "writer", "verifier"];
 /// Rows at the start.
 const ROWS: u64 = 400;
 
@@ -71,6 +72,18 @@ impl Rig {
         })
     }
 
+    /// The five services as processes of their own, with a broker between them; their names are in [`SERVICES`].
+    pub async fn services(&mut self, bus: String) -> Result<Vec<Child>> {
+        self.deployment = self.deployment.clone().set("CROSSFADE_LANES", "2");
+        self.deployment.bus = bus;
+        self.deployment.yes(&["topics", "--create"]).await?;
+        let services =
+            SERVICES.iter().map(|s| self.deployment.start(&["service", s])).collect::<Result<_>>()?;
+        self.deployment.yes(&["backfill"]).await?;
+        self.maps = Maps::read(&self.url).await?;
+        Ok(services)
+    }
+
     /// Begins to write.
     pub fn load(&mut self) {
         let options = LoadOptions { seed: self.seed, ..Default::default() };
@@ -97,11 +110,18 @@ impl Rig {
         .await
     }
 
-    /// The rules. `up` must live; it is ended. Gives a line for the matrix: what was seen, and how long it took.
+    /// The rules, for `crossfade up`.
     pub async fn pass(self, up: &mut Child, seen: &str) -> Result<()> {
+        self.pass_all(std::slice::from_mut(up), seen).await
+    }
+
+    /// The rules. The processes must live; they are ended. Gives a line for the matrix: what was seen, and how long it took.
+    pub async fn pass_all(self, processes: &mut [Child], seen: &str) -> Result<()> {
         let loaded = self.load.context("there is no load")?.stop().await?;
         let stopped = Instant::now();
-        ensure!(up.try_wait()?.is_none(), "crossfade up has ended");
+        for process in &mut *processes {
+            ensure!(process.try_wait()?.is_none(), "a process has ended by itself");
+        }
         let mut db = connect::to(&self.url).await?;
         let since = now(&mut db).await?;
         loop {
@@ -125,7 +145,9 @@ impl Rig {
         ensure!(watched.back.is_empty(), "rows went back: {:#?}", watched.back);
         ensure!(watched.looks > 10, "nobody watched: {} looks", watched.looks);
         ensure!(loaded.transactions > 100, "hardly a load: {} transactions", loaded.transactions);
-        ensure!(support::terminate(up).await? == Some(0), "its end was not in order");
+        for process in processes {
+            ensure!(support::terminate(process).await? == Some(0), "an end was not in order");
+        }
         tell(self.fault, self.seed, &loaded, took, seen)
     }
 }
