@@ -74,7 +74,7 @@ start() {
     until_ready "$dir" 90 grep -q 'Kafka Server started' "$dir/log"
   fi
   # The script's own line; a setting may say it once more.
-  sed -n '/^advertised.listeners=CLIENT:/{s/.*:..//p;q;}' "$dir/properties"
+  sed -n '/^advertised.listeners=CLIENT:/{s/^[^:]*:..//p;q;}' "$dir/properties"
 }
 
 # Offset, sizes, key and payload of each record, a line each.
