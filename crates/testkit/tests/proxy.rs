@@ -1,4 +1,5 @@
 //! What each link of the proxy does, in front of a server that echoes.
+#![allow(clippy::unwrap_used)]
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};

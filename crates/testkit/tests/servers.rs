@@ -1,4 +1,5 @@
 //! The servers do what their handles say.
+#![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
 

@@ -62,7 +62,7 @@ impl Kafka {
     /// One broker for all tests of a binary; each takes topics and groups of its own. It ends with the process.
     pub async fn shared() -> anyhow::Result<Option<&'static Self>> {
         static SHARED: OnceCell<Result<Kafka, String>> = OnceCell::const_new();
-        let shared = SHARED.get_or_try_init(|| Self::launch(&[])).await?;
+        let shared = SHARED.get_or_try_init(|| Self::launch(&[], None)).await?;
         Ok(shared.as_ref().inspect_err(|reason| skip::note(&skip::test_name(), reason)).ok())
     }
 
