@@ -50,11 +50,11 @@ async fn the_way_to_the_database() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes: `make test-faults`"]
 async fn the_way_to_the_broker() -> Result<()> {
-    let Some((kafka, proxy)) = Kafka::start_behind_proxy(&[]).await? else { return Ok(()) };
+    let Some((_kafka, proxy)) = Kafka::start_behind_proxy(&[]).await? else { return Ok(()) };
     let server = Mariadb::shared().await?;
     let mut rig = Rig::new(server, "F28b the network to the broker").await?;
     rig.load();
-    let mut services = rig.services(kafka.url()).await?;
+    let mut services = rig.services(format!("kafka://{}", proxy.address())).await?;
     let seen = torment(&rig, &proxy).await?;
     anyhow::ensure!(proxy.accepted() > 5, "nobody came through the proxy");
     rig.pass_all(&mut services, &seen).await
