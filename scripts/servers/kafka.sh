@@ -73,7 +73,8 @@ start() {
     # Said once the broker is registered and takes requests; a request for metadata succeeds too early.
     until_ready "$dir" 90 grep -q 'Kafka Server started' "$dir/log"
   fi
-  sed -n 's/^advertised.listeners=CLIENT:..//p' "$dir/properties"
+  # The script's own line; a setting may say it once more.
+  sed -n '/^advertised.listeners=CLIENT:/{s/^[^:]*:..//p;q;}' "$dir/properties"
 }
 
 # Offset, sizes, key and payload of each record, a line each.
