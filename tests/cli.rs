@@ -8,6 +8,8 @@ mod answers;
 mod console;
 #[path = "cli/flags.rs"]
 mod flags;
+#[path = "support/http.rs"]
+mod http;
 #[path = "cli/life.rs"]
 mod life;
 #[path = "cli/modes.rs"]

@@ -8,6 +8,10 @@
 mod broker;
 #[path = "faults/database.rs"]
 mod database;
+#[path = "faults/flags.rs"]
+mod flags;
+#[path = "support/http.rs"]
+mod http;
 #[path = "faults/kills.rs"]
 mod kills;
 #[path = "faults/network.rs"]

@@ -128,6 +128,10 @@ async fn the_legacy_side_follows_the_new_one_and_stepping_down_loses_nothing() -
         }
     }
 
+    // F31: whoever runs dies after each step, and goes on.
+    support::kill(&mut forward).await?;
+    forward = here.d.start(&["up"])?;
+
     // The plan for the way back.
     let explained = here.yes("plan explain --only requests").await?;
     ensure!(explained.contains("seconds: minutes = requests.seconds DIV 60"), "{explained}");
@@ -207,6 +211,8 @@ async fn the_legacy_side_follows_the_new_one_and_stepping_down_loses_nothing() -
         uuid(3),
     ))
     .await?;
+    support::kill(&mut back).await?;
+    back = here.d.start(&up)?;
     here.settled().await?;
     let row =
         |id: &str| format!("SELECT CONCAT_WS('|', owner_id, minutes, started) FROM requests WHERE {id}");
@@ -248,11 +254,15 @@ async fn the_legacy_side_follows_the_new_one_and_stepping_down_loses_nothing() -
     }
     // From here on the application writes both sides again.
     here.sql("UPDATE requests SET minutes = 9, seconds = 540 WHERE id = 9").await?;
+    support::kill(&mut back).await?;
+    back = here.d.start(&up)?;
     here.settled().await?;
     assert_eq!(support::terminate(&mut back).await?, Some(0));
     for target in ["requests", "notes_new"] {
         here.yes_of(target, "mode set requests write --because CHG-1250").await?;
     }
+    support::kill(&mut forward).await?;
+    forward = here.d.start(&["up"])?;
     here.yes("wait").await?;
     here.yes("verify --once").await?;
     assert_eq!(here.sql(NEW).await?, written, "nothing of what the application wrote is lost");

@@ -7,71 +7,14 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testkit::servers::Mariadb;
 use testkit::wait::until;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::process::Child;
 
+use crate::http::Site;
 use crate::small::Small;
 use crate::support;
 
 const VIEWER: &str = "Authorization: Bearer viewer-0123456789";
 const OPERATOR: &str = "Authorization: Bearer operator-0123456789";
-
-struct Reply {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Reply {
-    fn json(&self) -> Result<Value> {
-        serde_json::from_str(&self.body).with_context(|| format!("{}\n{}", self.head, self.body))
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head
-            .lines()
-            .filter_map(|l| l.split_once(": "))
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v)
-    }
-}
-
-struct Site {
-    address: String,
-}
-
-impl Site {
-    /// One request on a connection of its own.
-    async fn ask(&self, method: &str, path: &str, headers: &[&str], body: Option<&Value>) -> Result<Reply> {
-        let mut stream = TcpStream::connect(&self.address).await?;
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let mut request = format!("{method} {path} HTTP/1.0\r\n");
-        if !headers.iter().any(|h| h.starts_with("Host")) {
-            request += &format!("Host: {}\r\n", self.address);
-        }
-        for header in headers {
-            request += &format!("{header}\r\n");
-        }
-        if !body.is_empty() {
-            request += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
-        }
-        stream.write_all(format!("{request}\r\n{body}").as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("no head")?;
-        let status = head.split(' ').nth(1).context("no status")?.parse()?;
-        Ok(Reply { status, head: head.to_owned(), body: body.to_owned() })
-    }
-
-    async fn get(&self, path: &str, headers: &[&str]) -> Result<Reply> {
-        self.ask("GET", path, headers, None).await
-    }
-
-    async fn post(&self, path: &str, headers: &[&str], body: Value) -> Result<Reply> {
-        self.ask("POST", path, headers, Some(&body)).await
-    }
-}
 
 async fn up(small: &Small<'_>, settings: &[&str]) -> Result<(Child, Site)> {
     let address = format!("127.0.0.1:{}", testkit::ports::free());

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use testkit::connect::{self, said};
 use testkit::servers::Mariadb;
 
-use crate::rig::{Rig, times};
+use crate::rig::{Rig, peak_mib, times};
 use crate::support;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,4 +92,27 @@ async fn others_hold_locks_in_another_order() -> Result<()> {
     rig.more(50).await?;
     rig.pass(&mut up, &format!("held {held} times for 0.4 s, {given_up} deadlocks or waits were the rival's"))
         .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_transaction_changes_a_great_many_rows() -> Result<()> {
+    let server = Mariadb::start(&[]).await?;
+    let mut rig = Rig::new(&server, "F21 one transaction with a great many rows, twice").await?;
+    rig.load();
+    let mut up = rig.up().await?;
+    rig.more(50).await?;
+    let (rows, schema) = (u64::from(times(40_000, 500_000)), rig.deployment.schemas.legacy.clone());
+    let first = rig.great(rows);
+    server
+        .sql(&format!(
+            "USE `{schema}`; INSERT INTO items (id, version, note) SELECT {first} + seq - 1, 0, 'great' FROM seq_1_to_{rows}"
+        ))
+        .await?;
+    rig.more(50).await?;
+    server.sql(&format!("USE `{schema}`; UPDATE items SET owner_id = 7 WHERE id >= {first}; UPDATE items SET owner_id = NULL WHERE id >= {first}")).await?;
+    rig.deployment.yes(&["wait", "--timeout", "200s"]).await?;
+    let peak = peak_mib(&up)?;
+    ensure!(peak < 512, "{peak} MiB");
+    rig.more(20).await?;
+    rig.pass(&mut up, &format!("{rows} rows in each; {peak} MiB at most for all five services")).await
 }

@@ -9,7 +9,7 @@ use mysql::Session;
 use tempfile::TempDir;
 use testkit::connect::{self, said};
 use testkit::servers::Mariadb;
-use testkit::versions::{self, Ledger, Load, LoadOptions, Maps, Watch};
+use testkit::versions::{self, Item, Ledger, Load, LoadOptions, Maps, Watch};
 use testkit::wait::until;
 use tokio::process::Child;
 
@@ -28,6 +28,8 @@ pub struct Rig {
     pub url: String,
     pub seed: u64,
     before: Ledger,
+    /// Rows that one great transaction made, beside the load.
+    great: Ledger,
     load: Option<Load>,
     watch: Watch,
     maps: Maps,
@@ -44,7 +46,7 @@ pub fn seed() -> Result<u64> {
 
 /// As often as this: in the run of all tests, and in `make test-faults`.
 pub fn times(short: u32, long: u32) -> u32 {
-    if std::env::var_os("CROSSFADE_FAULTS").is_some() { long } else { short }
+    if std::env::var_os("CROSSFADE_FAULTS_LONG").is_some() { long } else { short }
 }
 
 impl Rig {
@@ -65,6 +67,7 @@ impl Rig {
             url,
             seed: seed()?,
             before,
+            great: Ledger::new(),
             load: None,
             watch,
             maps: Maps::default(),
@@ -99,6 +102,14 @@ impl Rig {
         Ok(up)
     }
 
+    /// Rows that somebody makes in one transaction, with version 0 and the note `great`; gives the first id.
+    pub fn great(&mut self, rows: u64) -> u64 {
+        const FIRST: u64 = 1_000_000_000;
+        let item = |id| (id, Item { version: 0, owner: None, note: Some("great".into()) });
+        self.great = (FIRST..FIRST + rows).map(item).collect();
+        FIRST
+    }
+
     /// Waits until the application has committed so many more transactions.
     pub async fn more(&self, transactions: u64) -> Result<()> {
         let load = self.load.as_ref().context("there is no load")?;
@@ -117,7 +128,8 @@ impl Rig {
 
     /// The rules. The processes must live; they are ended. Gives a line for the matrix: what was seen, and how long it took.
     pub async fn pass_all(self, processes: &mut [Child], seen: &str) -> Result<()> {
-        let loaded = self.load.context("there is no load")?.stop().await?;
+        let mut loaded = self.load.context("there is no load")?.stop().await?;
+        loaded.ledger.extend(self.great);
         let stopped = Instant::now();
         for process in &mut *processes {
             ensure!(process.try_wait()?.is_none(), "a process has ended by itself");
@@ -157,6 +169,15 @@ fn write_plan(folder: &Path) -> Result<()> {
         std::fs::write(folder.join(file), text)?;
     }
     Ok(())
+}
+
+/// The most memory that a process has held, in MiB.
+pub fn peak_mib(process: &Child) -> Result<u64> {
+    let id = process.id().context("it has ended")?;
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let kib: u64 = peak.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib / 1024)
 }
 
 /// The server's clock.
