@@ -52,7 +52,8 @@ pub fn times(short: u32, long: u32) -> u32 {
 impl Rig {
     /// `fault` is the row of the menu, and what is done.
     pub async fn new(server: &Mariadb, fault: &'static str) -> Result<Self> {
-        let name = fault.split(' ').next().unwrap_or_default().to_lowercase();
+        let row = fault.split(' ').next().unwrap_or_default().to_lowercase();
+        let name: String = row.chars().filter(char::is_ascii_alphanumeric).collect();
         let schemas = server.schemas(&format!("fault_{name}")).await?;
         let url = schemas.url.clone();
         let before = versions::create(&url, ROWS).await?;

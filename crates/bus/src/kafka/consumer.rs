@@ -2,7 +2,7 @@
 //! take as long as it needs without the group losing patience.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -274,6 +274,9 @@ impl Drop for Poller {
     }
 }
 
+/// How long a broker is asked for the ends of its logs before that is an error.
+const COMING_BACK: Duration = Duration::from_secs(60);
+
 async fn starts(
     parts: Vec<Part>,
     offsets: &Offsets,
@@ -285,7 +288,16 @@ async fn starts(
         let offset = start.next_offset(&topic, partition).await?;
         wanted.push(((topic, partition), offset));
     }
-    let offsets = offsets.clone();
-    let found = tokio::task::spawn_blocking(move || offsets.starts(&group, wanted));
-    found.await.map_err(|_| BusError::Closed)?
+    let since = Instant::now();
+    loop {
+        let (offsets, group, wanted) = (offsets.clone(), group.clone(), wanted.clone());
+        let found = tokio::task::spawn_blocking(move || offsets.starts(&group, wanted));
+        match found.await.map_err(|_| BusError::Closed)? {
+            // A broker that has just come back knows less than it will in a moment.
+            Err(BusError::Broker { transient: true, .. }) if since.elapsed() < COMING_BACK => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            found => return found,
+        }
+    }
 }

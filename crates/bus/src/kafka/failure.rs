@@ -43,6 +43,9 @@ pub(super) fn is_transient(code: Code) -> bool {
             | Code::NotLeaderForPartition
             | Code::OperationTimedOut
             | Code::QueueFull
+            // What is known of the leader is of before its crash; it is asked for anew.
+            | Code::FencedLeaderEpoch
+            | Code::UnknownLeaderEpoch
             | Code::RebalanceInProgress
             | Code::RequestTimedOut
             | Code::Resolve

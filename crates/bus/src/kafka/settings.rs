@@ -171,6 +171,8 @@ impl Settings {
             .set("fetch.queue.backoff.ms", "20")
             .set("fetch.wait.max.ms", "100")
             // How soon a member learns that partitions move; the default is 3 seconds.
+            // A member that died is missed within ten seconds; one that hangs longer starts over.
+            .set("session.timeout.ms", "10000")
             .set("heartbeat.interval.ms", "1000");
         self.common(&mut config);
         config
