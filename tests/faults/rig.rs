@@ -147,7 +147,12 @@ impl Rig {
             ensure!(!ready || different.is_empty(), "ready, and yet: {different:#?}");
             if stopped.elapsed() > RECOVERY {
                 let some: Vec<_> = different.iter().take(10).collect();
-                bail!("not right after {RECOVERY:?}; ready: {ready}; {} differ: {some:#?}", different.len());
+                let status = self.deployment.run(&["status"]).await?;
+                let status = String::from_utf8_lossy(&status.stdout).into_owned();
+                bail!(
+                    "not right after {RECOVERY:?}; ready: {ready}; {} differ: {some:#?}\n{status}",
+                    different.len()
+                );
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -1,6 +1,6 @@
 //! Questions about offsets and topics. All of them block and are bounded in time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -86,8 +86,23 @@ impl Offsets {
         }
         let wanted: Vec<_> = parts.iter().map(|part| (part.clone(), which)).collect();
         let answer = self.client().offsets_for_times(list(&wanted)?, PATIENCE);
-        let answer = answer.map_err(|error| failure::topic("ask for offsets", &parts[0].0, &error))?;
-        in_order(parts, &answer, None)
+        let found = match answer {
+            Ok(answer) => in_order(parts, &answer, None),
+            Err(error) => Err(failure::topic("ask for offsets", &parts[0].0, &error)),
+        };
+        if found.is_err() {
+            self.look_anew(parts);
+        }
+        found
+    }
+
+    /// What the client has kept of the leaders may be of before a broker's crash, and it keeps it for minutes.
+    fn look_anew(&self, parts: &[Part]) {
+        let topics: BTreeSet<&str> = parts.iter().map(|(topic, _)| topic.as_str()).collect();
+        for topic in topics {
+            // The question itself is asked again by whoever asked it.
+            let _ = self.partitions(topic);
+        }
     }
 
     /// The group's committed offsets, in the order of `parts`; 0 where it has none.
