@@ -92,9 +92,12 @@ async fn once(context: &Context, session: &mut Option<Session>) -> Result<usize,
     let mut own = context.database.resume(session).await.map_err(control)?;
     own.begin().await.map_err(control)?;
     let entries = redrive::take(&mut own, &context.database, TAKE).await.map_err(control)?;
-    // On the topics of an incarnation before nobody would find them.
+    let ids: Vec<u64> = entries.iter().map(|e| e.id).collect();
+    mark(context, entries.into_iter().map(|e| (e.target, e.scope))).await?;
+    // On the topics of an incarnation before nobody finds them: then they stay, for those who are of now. Asked behind the publishing,
+    // which may take as long as the broker likes: the answer holds a lock.
     let incarnation = context.topics.incarnation();
-    if !entries.is_empty()
+    if !ids.is_empty()
         && !applied::is_current(&mut own, &context.database, &context.source, incarnation)
             .await
             .map_err(control)?
@@ -102,8 +105,6 @@ async fn once(context: &Context, session: &mut Option<Session>) -> Result<usize,
         own.rollback().await.map_err(control)?;
         return Err(MapperError::Replaced { incarnation });
     }
-    let ids: Vec<u64> = entries.iter().map(|e| e.id).collect();
-    mark(context, entries.into_iter().map(|e| (e.target, e.scope))).await?;
     redrive::done(&mut own, &context.database, &ids).await.map_err(control)?;
     own.commit().await.map_err(control)?;
     *session = Some(own);

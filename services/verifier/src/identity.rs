@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::compare;
 use crate::error::VerifierError;
+use crate::lasting::Rows;
 use crate::pass::Pass;
 
 #[derive(Clone, Debug, Serialize)]
@@ -48,8 +49,9 @@ impl Pass<'_> {
                 }
             }
             let table = ScopeTable { table: entity.table.clone(), columns: vec![entity.key.clone()] };
+            let rows = Rows { name: &entity.table, key: &table.columns, walk: Some(&table) };
             let uncovered = match applied {
-                true => self.lasting(session, &table, true, |keys| sql.unmapped(keys)).await?,
+                true => self.lasting(session, &rows, |keys| sql.unmapped(keys)).await?,
                 false => session.count(&sql.uncovered()).await.map_err(control)?,
             };
             let (seen, stable) = stability(session, self.db, entity, &sql).await.map_err(control)?;

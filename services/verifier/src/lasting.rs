@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use change::Key;
 use mysql::{DbError, Session, scan};
+use plan::catalog::Column;
 use plan::sql::{Range, ScopeTable, Scopes};
 
 use crate::confirm::{self, PATIENCE};
@@ -19,29 +20,37 @@ const BLOCK: usize = 10_000;
 const SOME: usize = 500;
 const PROOFS: u32 = 2;
 
+/// The rows of a table.
+pub(crate) struct Rows<'a> {
+    pub name: &'a str,
+    /// What a query names them by.
+    pub key: &'a [Column],
+    /// By which they are walked, in ranges; `None`: they are read in one go.
+    pub walk: Option<&'a ScopeTable>,
+}
+
 impl Pass<'_> {
-    /// How many keys of a table a query names now and behind the proofs. `walked`: its rows can be walked in key order.
+    /// How many rows a query names now and behind the proofs.
     pub(crate) async fn lasting(
         &self,
         session: &mut Session,
-        table: &ScopeTable,
-        walked: bool,
+        rows: &Rows<'_>,
         query: impl Fn(Scopes<'_>) -> String,
     ) -> Result<u64, VerifierError> {
-        let failed = |source| VerifierError::Compare { target: table.table.clone(), source };
+        let failed = |source| VerifierError::Compare { target: rows.name.into(), source };
         let (mut low, mut open, mut lasting) = (None, Vec::new(), 0);
         loop {
             let began = Instant::now();
-            let high = match walked {
-                true => scan::boundary(session, &self.plan.schema, table, low.as_ref(), SIZE)
+            let high = match rows.walk {
+                Some(table) => scan::boundary(session, &self.plan.schema, table, low.as_ref(), SIZE)
                     .await
                     .map_err(failed)?,
-                false => None,
+                None => None,
             };
             let range = Range { low, high: high.clone() };
-            open.extend(keys(session, table, &query(Scopes::Range(&range))).await.map_err(failed)?);
+            open.extend(keys(session, rows.key, &query(Scopes::Range(&range))).await.map_err(failed)?);
             if high.is_none() || open.len() > BLOCK {
-                lasting += self.still(session, table, std::mem::take(&mut open), &query).await?;
+                lasting += self.still(session, rows, std::mem::take(&mut open), &query).await?;
             }
             if high.is_none() {
                 return Ok(lasting);
@@ -56,11 +65,11 @@ impl Pass<'_> {
     async fn still(
         &self,
         session: &mut Session,
-        table: &ScopeTable,
+        rows: &Rows<'_>,
         mut open: Vec<Key>,
         query: &impl Fn(Scopes<'_>) -> String,
     ) -> Result<u64, VerifierError> {
-        let failed = |source| VerifierError::Compare { target: table.table.clone(), source };
+        let failed = |source| VerifierError::Compare { target: rows.name.into(), source };
         for _ in 0..PROOFS {
             if open.is_empty() {
                 break;
@@ -68,7 +77,7 @@ impl Pass<'_> {
             confirm::settle(session, self.db, self.source, PATIENCE).await?;
             let mut now = Vec::new();
             for some in open.chunks(SOME) {
-                now.extend(keys(session, table, &query(Scopes::Keys(some))).await.map_err(failed)?);
+                now.extend(keys(session, rows.key, &query(Scopes::Keys(some))).await.map_err(failed)?);
             }
             open = now;
         }
@@ -76,10 +85,10 @@ impl Pass<'_> {
     }
 }
 
-async fn keys(session: &mut Session, table: &ScopeTable, query: &str) -> Result<Vec<Key>, DbError> {
+async fn keys(session: &mut Session, columns: &[Column], query: &str) -> Result<Vec<Key>, DbError> {
     let rows = session.rows(query).await?;
     let key = |row: &mysql::Row| {
-        let cells = table.columns.iter().enumerate().map(|(i, c)| row.cell(i, c));
+        let cells = columns.iter().enumerate().map(|(i, c)| row.cell(i, c));
         Ok(Key(cells.collect::<Result<_, _>>()?))
     };
     rows.iter().map(key).collect()

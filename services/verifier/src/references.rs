@@ -5,6 +5,7 @@ use mysql::Session;
 use plan::sql::{Range, Scopes, TargetSql};
 
 use crate::error::VerifierError;
+use crate::lasting::Rows;
 use crate::pass::Pass;
 
 impl Pass<'_> {
@@ -14,12 +15,13 @@ impl Pass<'_> {
         session: &mut Session,
         sql: &TargetSql<'_>,
     ) -> Result<(u64, u64), VerifierError> {
-        let (table, walked) = sql.row_table();
+        let table = sql.row_table();
+        let rows = Rows { name: &sql.target.table, key: &sql.target.primary_key, walk: table.as_ref() };
         let count = sql.dangling(Scopes::Range(&Range::default())).len();
         let mut lost = 0;
         for i in 0..count {
             let query = |rows: Scopes<'_>| sql.dangling(rows).swap_remove(i);
-            lost += self.lasting(session, &table, walked, query).await?;
+            lost += self.lasting(session, &rows, query).await?;
         }
         Ok((count as u64, lost))
     }

@@ -45,6 +45,9 @@ pub(super) fn is_transient(code: Code) -> bool {
             | Code::QueueFull
             // What is known of the leader is of before its crash; it is asked for anew.
             | Code::FencedLeaderEpoch
+            | Code::OffsetNotAvailable
+            | Code::KafkaStorageError
+            | Code::ReplicaNotAvailable
             | Code::UnknownLeaderEpoch
             | Code::RebalanceInProgress
             | Code::RequestTimedOut

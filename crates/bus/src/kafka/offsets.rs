@@ -100,8 +100,10 @@ impl Offsets {
     fn look_anew(&self, parts: &[Part]) {
         let topics: BTreeSet<&str> = parts.iter().map(|(topic, _)| topic.as_str()).collect();
         for topic in topics {
-            // The question itself is asked again by whoever asked it.
-            let _ = self.partitions(topic);
+            // The question itself is asked again by whoever asked it; nor do others hear of a broker that is away.
+            if self.partitions(topic).is_err() {
+                return;
+            }
         }
     }
 

@@ -170,10 +170,12 @@ impl Settings {
             // The pause after a full queue; the default of a second would be seen as lag.
             .set("fetch.queue.backoff.ms", "20")
             .set("fetch.wait.max.ms", "100")
-            // How soon a member learns that partitions move; the default is 3 seconds.
             // A member that died is missed within ten seconds; one that hangs longer starts over.
             .set("session.timeout.ms", "10000")
-            .set("heartbeat.interval.ms", "1000");
+            // How soon a member learns that partitions move; the default is 3 seconds.
+            .set("heartbeat.interval.ms", "1000")
+            // A broker that has just come back may say that nobody leads yet; the default is to ask again after five minutes.
+            .set("topic.metadata.refresh.interval.ms", "5000");
         self.common(&mut config);
         config
             .set("auto.offset.reset", "error")

@@ -76,26 +76,32 @@ impl TargetSql<'_> {
         format!("COALESCE(CONCAT(LENGTH({bytes}), ':', {bytes}), 'NULL')")
     }
 
-    /// How the target's own rows are walked: by the first columns of its primary key, as far as their order can be relied on. None:
+    /// How the target's own rows are walked: by the first columns of its primary key, as far as their order can be relied on. `None`:
     /// they are read in one go.
-    pub fn row_table(&self) -> (ScopeTable, bool) {
+    pub fn row_table(&self) -> Option<ScopeTable> {
         let ordered = |c: &&Column| {
             c.is_integer() || matches!(c.data_type.as_str(), "binary" | "varbinary" | "char" | "varchar")
         };
-        let own = &self.target.primary_key;
-        let columns: Vec<Column> = own.iter().take_while(ordered).cloned().collect();
-        let walked = !columns.is_empty();
-        let columns = if walked { columns } else { own.clone() };
-        (ScopeTable { table: self.target.table.clone(), columns }, walked)
+        let columns: Vec<Column> = self.target.primary_key.iter().take_while(ordered).cloned().collect();
+        (!columns.is_empty()).then(|| ScopeTable { table: self.target.table.clone(), columns })
     }
 
-    /// Per reference a query for the rows, by their [`row_table`](Self::row_table) keys, in which it leads to no parent.
+    /// Per reference a query for the primary keys of rows in which it leads to no parent: of a range of [`row_table`](Self::row_table), or among
+    /// such keys.
     pub fn dangling(&self, rows: Scopes<'_>) -> Vec<String> {
         let columns = self.target.columns.iter().filter_map(|c| Some((c, c.reference.as_ref()?)));
         // A value that only stands beside a reference is none itself.
         let columns = columns.filter(|(_, r)| r.id.is_none());
-        let keys: Vec<String> =
-            self.row_table().0.columns.iter().map(|k| format!("t.{}", quote::ident(&k.name))).collect();
+        let names = |columns: &[Column]| -> Vec<String> {
+            columns.iter().map(|k| format!("t.{}", quote::ident(&k.name))).collect()
+        };
+        let keys = names(&self.target.primary_key);
+        let condition = match rows {
+            Scopes::Keys(_) => rows.condition(&keys),
+            Scopes::Range(_) => {
+                rows.condition(&names(&self.row_table().map(|t| t.columns).unwrap_or_default()))
+            }
+        };
         columns
             .map(|(c, r)| {
                 let own = format!("t.{}", quote::ident(&c.column.name));
@@ -108,11 +114,11 @@ impl TargetSql<'_> {
                     None => (String::new(), own.clone()),
                 };
                 format!(
-                    "SELECT DISTINCT {} FROM {} AS t{map} LEFT JOIN {} AS p ON {parent} = {id} WHERE {own} IS NOT NULL AND {parent} IS NULL AND {}",
+                    "SELECT {} FROM {} AS t{map} LEFT JOIN {} AS p ON {parent} = {id} WHERE {own} IS NOT NULL AND {parent} IS NULL AND {}",
                     keys.join(", "),
                     self.table(),
                     super::qualified(self.plan, &r.parent),
-                    rows.condition(&keys),
+                    condition,
                 )
             })
             .collect()
@@ -157,5 +163,7 @@ fn typed(value: String, target: &TargetColumn) -> String {
         "date" => "DATE".into(),
         _ => return value,
     };
-    format!("CAST({value} AS {wanted})")
+    // What is a number only by its digits is read as the server reads it when it stores it.
+    let zero = if column.is_integer() { " + 0" } else { "" };
+    format!("CAST({value}{zero} AS {wanted})")
 }

@@ -320,7 +320,8 @@ fn condition(flag: Flag, j: usize, column: &TargetColumn) -> Option<String> {
         }
         (Flag::Unfit, reference) if reference.as_ref().is_none_or(|r| r.map.is_none()) => {
             let value = effective(j, column);
-            let guard = fits(&value, column).map(|fits| format!("{value} IS NOT NULL AND NOT ({fits})"));
+            let guard =
+                fits(&value, column).map(|fits| format!("{value} IS NOT NULL AND ({fits}) IS NOT TRUE"));
             let own = column.fits_if.as_ref().map(|_| format!("s.g{j} IS NOT TRUE"));
             let conditions: Vec<String> = own.into_iter().chain(guard).collect();
             (!conditions.is_empty()).then(|| conditions.join(" OR "))
@@ -358,8 +359,14 @@ pub(crate) fn fits_into(value: &str, column: &Column) -> Option<String> {
         // Digits behind the second that the column has no room for.
         "datetime" | "timestamp" | "time" => {
             let finest = 10u32.pow(6u32.saturating_sub(column.second_digits()));
-            (finest > 1).then(|| format!("MICROSECOND({value}) % {finest} = 0"))
+            let fine = (finest > 1).then(|| format!("MICROSECOND({value}) % {finest} = 0"));
+            // A time has no date; a minus may stand before it.
+            let bare =
+                (column.data_type == "time").then(|| format!("LOCATE('-', CAST({value} AS CHAR), 2) = 0"));
+            let both: Vec<String> = fine.into_iter().chain(bare).collect();
+            (!both.is_empty()).then(|| both.join(" AND "))
         }
+        "date" => Some(format!("{value} = CAST({value} AS DATE)")),
         _ => None,
     }
 }
