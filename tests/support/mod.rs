@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test binary uses its part
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -61,9 +62,16 @@ impl Deployment {
         command
     }
 
-    /// Starts a command that goes on.
+    /// Starts a command that goes on. Its log is part of the test's output, which is shown if the test fails.
     pub fn start(&self, arguments: &[&str]) -> Result<Child> {
-        self.command(arguments).spawn().context("start crossfade")
+        let mut child = self.command(arguments).stderr(Stdio::piped()).spawn().context("start crossfade")?;
+        let log = child.stderr.take().context("its stderr")?.into_owned_fd()?;
+        std::thread::spawn(move || {
+            for line in BufReader::new(std::fs::File::from(log)).lines().map_while(Result::ok) {
+                eprintln!("{line}");
+            }
+        });
+        Ok(child)
     }
 
     /// Waits until the deployment has its control schema: `crossfade up` has begun.

@@ -4,7 +4,6 @@
 //! together is done together: the more a service lags, the fewer statements and acknowledgements a record costs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bus::{BusError, Committed, Consumer, Delivery, Event};
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use mysql::{DbError, Session};
 use proto::RecordError;
 use tokio_util::sync::CancellationToken;
 
-use crate::Context;
+use crate::{Context, Retry};
 
 /// Bytes of records that are done together, as far as one delivery does not bring more.
 const TOGETHER: usize = 256 << 10;
@@ -128,22 +127,27 @@ async fn persist<W: Work>(
     session: &mut Option<Session>,
     stop: &CancellationToken,
 ) -> Result<bool, W::Error> {
-    let mut pause = Duration::from_millis(50);
+    let mut retry = Retry::new("the work on records");
     loop {
-        match work.take(deliveries, session).await {
-            Ok(()) => return Ok(true),
+        let pause = match work.take(deliveries, session).await {
+            Ok(()) => {
+                retry.worked();
+                return Ok(true);
+            }
             Err(error) => {
                 *session = None;
                 let passes = W::database_error(&error).is_some_and(DbError::is_transient);
                 if !passes {
                     return Err(error);
                 }
-                tracing::warn!(%error, deliveries = deliveries.len(), "tried again");
+                retry.failed(
+                    |tries| tracing::warn!(%error, tries, deliveries = deliveries.len(), "tried again"),
+                )
             }
-        }
+        };
         tokio::select! {
             () = stop.cancelled() => return Ok(false),
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

@@ -8,6 +8,7 @@ use plan::quote::text;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::Health;
+use crate::retry::Retry;
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -31,6 +32,7 @@ pub async fn heartbeat(
 ) {
     let table = database.control_table("service");
     let mut session: Option<Session> = None;
+    let mut retry = Retry::new("the heartbeat");
     loop {
         let last = stop.is_cancelled();
         let mut status = status();
@@ -39,11 +41,14 @@ pub async fn heartbeat(
         }
         let beat = beat(&database, &mut session, &table, service, &instance, &status);
         match tokio::time::timeout(Duration::from_secs(5), beat).await {
-            Ok(Ok(())) => health.ready("database"),
+            Ok(Ok(())) => {
+                retry.worked();
+                health.ready("database");
+            }
             Ok(Err(e)) => {
                 session = None;
                 health.not_ready("database", e.to_string());
-                tracing::warn!(error = %e, "the heartbeat is missing");
+                retry.failed(|tries| tracing::warn!(error = %e, tries, "the heartbeat is missing"));
             }
             Err(_) => {
                 session = None;

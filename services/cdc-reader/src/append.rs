@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bus::{Bus, BusError, Record};
 
+use service::Retry;
+
 use crate::error::ReaderError;
-use crate::seat::patient;
 use crate::tables::Watched;
 
 /// The tables behind the topics of whole images.
@@ -24,18 +24,22 @@ pub(crate) async fn append(
     records: Vec<Record>,
     images: Arc<Images>,
 ) -> Result<(), ReaderError> {
-    let mut waits = patient();
+    let mut retry = Retry::new("the bus");
     loop {
         let problem = match bus.append(records.clone()).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                retry.worked();
+                return Ok(());
+            }
             Err(problem) => problem,
         };
         let passes = matches!(&problem, BusError::Broker { transient: true, .. });
         if !passes {
             return Err(definite(problem, &records, &images));
         }
-        tracing::warn!(error = %problem, "the bus did not take a batch; trying again");
-        tokio::time::sleep(waits.next().unwrap_or(Duration::from_secs(5))).await;
+        let told =
+            |tries| tracing::warn!(error = %problem, tries, "the bus did not take a batch; trying again");
+        tokio::time::sleep(retry.failed(told)).await;
     }
 }
 

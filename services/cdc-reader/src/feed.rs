@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use binlog::{BinlogError, Event, Flavour, Gtid, Header, Query, Rows};
 use change::{Cell, Op, Position, RowChange};
+use service::Retry;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +24,6 @@ use crate::fidelity::Sample;
 use crate::image::Origin;
 use crate::judge::{Verdict, judge};
 use crate::schema::{Shapes, has_triggers};
-use crate::seat::patient;
 use crate::source::{Gone, Source};
 use crate::status::Counters;
 use crate::tables::{Problem, Sight, Tables, spell};
@@ -81,7 +81,7 @@ impl Feed {
     /// Reads until it is told to stop or meets what it must not pass. The last message then says why.
     pub async fn run(mut self, stop: CancellationToken) {
         let shortest = 3 * self.context.settings.server_heartbeat;
-        let (mut waits, mut silence) = (patient(), shortest);
+        let (mut retry, mut silence) = (Retry::new("the binlog stream"), shortest);
         loop {
             let before = self.position.clone();
             let end = self.connect(silence, &stop).await;
@@ -97,14 +97,16 @@ impl Feed {
                 }
             };
             if self.position != before {
-                (waits, silence) = (patient(), shortest);
+                retry.worked();
+                silence = shortest;
             } else {
                 // It may be one event that is larger than the line can bring in this time.
                 silence = (silence * 2).min(LONGEST_SILENCE.max(shortest));
             }
-            tracing::warn!(position = %self.position, reason = %said, "the binlog stream broke off; connecting again");
             self.counters.reconnects.fetch_add(1, Relaxed);
-            let mut wait = waits.next().unwrap_or(Duration::from_secs(5));
+            let mut wait = retry.failed(|tries| {
+                tracing::warn!(position = %self.position, reason = %said, tries, "the binlog stream broke off; connecting again");
+            });
             if kicked {
                 // Another client has our server id. If it is a newer reader, the beat finds out meanwhile.
                 wait += Duration::from_secs(10);

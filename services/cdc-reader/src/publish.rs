@@ -41,6 +41,7 @@ use std::time::{Duration, Instant};
 use bus::BusError;
 use change::Position;
 use plan::catalog::Flavour;
+use service::Retry;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -54,7 +55,7 @@ use crate::feed::Feed;
 use crate::fidelity::{self, Sampled};
 use crate::image::warn_if_unheard;
 use crate::schema::Shapes;
-use crate::seat::{Seat, patient};
+use crate::seat::Seat;
 use crate::status::{Counters, Status};
 use crate::tables::{Tables, Watched};
 use crate::witness::Written;
@@ -97,12 +98,12 @@ impl Reader {
 
     /// Takes the seat; waits for a database that is away.
     async fn start(self) -> Result<Publisher, ReaderError> {
-        let mut waits = patient();
+        let mut retry = Retry::new("the start");
         let (seat, shapes, watched, sampled) = loop {
             match self.try_start().await {
                 Err(ReaderError::Database(e)) if e.is_transient() => {
-                    tracing::warn!(error = %e, "the reader cannot start yet; trying again");
-                    tokio::time::sleep(waits.next().unwrap_or(Duration::from_secs(5))).await;
+                    let told = |tries| tracing::warn!(error = %e, tries, "the reader cannot start yet; trying again");
+                    tokio::time::sleep(retry.failed(told)).await;
                 }
                 other => break other?,
             }

@@ -1,12 +1,11 @@
 //! The shape of the watched columns, as the server's catalog has it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use mysql::{Database, DbError, Row};
 use plan::quote;
+use service::Retry;
 
-use crate::seat::patient;
 use crate::tables::{Problem, Watched};
 
 /// Each watched column, by table and lower-case name.
@@ -89,7 +88,7 @@ pub(crate) async fn has_triggers(database: &Database, schema: &str) -> Result<bo
 
 /// Asks in a session made for it, as it happens a few times a year, and again while the database is away.
 async fn ask(database: &Database, sql: &str) -> Result<Vec<Row>, DbError> {
-    let mut waits = patient();
+    let mut retry = Retry::new("the catalog");
     loop {
         let answer = match database.session().await {
             Ok(mut session) => {
@@ -101,10 +100,11 @@ async fn ask(database: &Database, sql: &str) -> Result<Vec<Row>, DbError> {
         };
         match answer {
             Err(e) if e.is_transient() => {
-                tracing::warn!(error = %e, "the catalog cannot be read; trying again")
+                let told =
+                    |tries| tracing::warn!(error = %e, tries, "the catalog cannot be read; trying again");
+                tokio::time::sleep(retry.failed(told)).await;
             }
             other => return other,
         }
-        tokio::time::sleep(waits.next().unwrap_or(Duration::from_secs(5))).await;
     }
 }

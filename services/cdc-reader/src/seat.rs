@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use backon::BackoffBuilder;
 use change::Position;
 use mysql::control::finding;
 use mysql::{Database, DbError, Row, Session};
 use plan::quote;
+use service::Retry;
 
 use crate::error::ReaderError;
 use crate::witness::Direct;
@@ -110,33 +110,34 @@ impl Seat {
 
     /// Rows of the control schema; errors that pass are waited for.
     pub async fn rows(&mut self, query: &str) -> Result<Vec<Row>, ReaderError> {
-        let mut waits = patient();
+        let mut retry = Retry::new("the control schema");
         loop {
             match self.session.rows(query).await {
                 Ok(rows) => return Ok(rows),
-                Err(e) => self.outlast(e, waits.next()).await?,
+                Err(e) => self.outlast(e, &mut retry).await?,
             }
         }
     }
 
     /// Runs a statement; errors that pass are waited for.
     async fn execute(&mut self, statement: &str) -> Result<u64, ReaderError> {
-        let mut waits = patient();
+        let mut retry = Retry::new("the control schema");
         loop {
             match self.session.execute(statement).await {
                 Ok(matched) => return Ok(matched),
-                Err(e) => self.outlast(e, waits.next()).await?,
+                Err(e) => self.outlast(e, &mut retry).await?,
             }
         }
     }
 
     /// Waits, and sees to it that there is a session again. An error that does not pass is given back.
-    async fn outlast(&mut self, error: DbError, wait: Option<Duration>) -> Result<(), ReaderError> {
+    async fn outlast(&mut self, error: DbError, retry: &mut Retry) -> Result<(), ReaderError> {
         if !error.is_transient() {
             return Err(error.into());
         }
-        tracing::warn!(%error, "the control schema could not be reached; trying again");
-        tokio::time::sleep(wait.unwrap_or(Duration::from_secs(5))).await;
+        let told =
+            |tries| tracing::warn!(%error, tries, "the control schema could not be reached; trying again");
+        tokio::time::sleep(retry.failed(told)).await;
         if !self.session.is_open() {
             match session(&self.database).await {
                 Ok(session) => self.session = session,
@@ -162,14 +163,4 @@ async fn session(database: &Database) -> Result<Session, DbError> {
     let mut session = database.session().await?;
     session.set_timeout(ANSWER);
     Ok(session)
-}
-
-/// Waits between tries: from 100 ms to 5 s, with jitter, without end.
-pub(crate) fn patient() -> impl Iterator<Item = Duration> + Send {
-    backon::ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(5))
-        .with_jitter()
-        .without_max_times()
-        .build()
 }

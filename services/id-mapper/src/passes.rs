@@ -11,7 +11,7 @@ use mysql::{DbError, Session, scan};
 use plan::catalog::Flavour;
 use plan::checked::IdKind;
 use plan::sql::{IdentitySql, Range, ScopeTable, Scopes};
-use service::Context;
+use service::{Context, Retry};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::namespace;
@@ -27,21 +27,29 @@ pub async fn run(
     stop: &CancellationToken,
 ) -> Result<(), IdMapperError> {
     let mut session: Option<Session> = None;
+    let mut retry = Retry::with_most("id passes", Duration::from_secs(2));
     while !stop.is_cancelled() {
-        match one(context, metrics, stop, &mut session).await {
-            Ok(true) => continue,
-            Ok(false) => {}
+        let pause = match one(context, metrics, stop, &mut session).await {
+            Ok(more) => {
+                retry.worked();
+                if more {
+                    continue;
+                }
+                LOOK
+            }
             Err(IdMapperError::Mint { source, .. } | IdMapperError::Needs { source, .. })
                 if source.is_transient() =>
             {
-                tracing::warn!(error = %source, "the id pass is interrupted and goes on");
                 session = None;
+                retry.failed(
+                    |tries| tracing::warn!(error = %source, tries, "the id pass is interrupted and goes on"),
+                )
             }
             Err(e) => return Err(e),
-        }
+        };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use change::{Cause, Key};
 use mysql::control::{applied, exceptions, redrive};
 use mysql::{DbError, Session};
-use service::Context;
+use service::{Context, Retry};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::MapperError;
@@ -22,6 +22,7 @@ const REST: Duration = Duration::from_secs(2);
 /// Runs until `stop`.
 pub async fn run(context: &Context, metrics: &Metrics, stop: &CancellationToken) -> Result<(), MapperError> {
     let mut session: Option<Session> = None;
+    let mut retry = Retry::with_most("redrive", REST);
     let (mut rested, mut behind) = (Instant::now(), 0);
     while !stop.is_cancelled() {
         let both = async {
@@ -32,12 +33,14 @@ pub async fn run(context: &Context, metrics: &Metrics, stop: &CancellationToken)
             }
             Ok(marked)
         };
-        let taken = match both.await {
-            Ok(n) => n,
+        let (taken, pause) = match both.await {
+            Ok(n) => {
+                retry.worked();
+                (n, LOOK)
+            }
             Err(MapperError::Control(e)) if e.is_transient() => {
-                tracing::warn!(error = %e, "redrive is tried again");
                 session = None;
-                0
+                (0, retry.failed(|tries| tracing::warn!(error = %e, tries, "redrive is tried again")))
             }
             Err(e) => return Err(e),
         };
@@ -45,7 +48,7 @@ pub async fn run(context: &Context, metrics: &Metrics, stop: &CancellationToken)
         if taken < TAKE as usize {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }

@@ -13,7 +13,7 @@ use change::Position;
 use mysql::Session;
 use mysql::control::{applied, pass};
 use plan::quote;
-use service::Context;
+use service::{Context, Retry};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::VerifierError;
@@ -53,15 +53,18 @@ struct Proved {
 pub async fn run(context: &Context, proof: &Proof, stop: &CancellationToken) -> Result<(), VerifierError> {
     let mut session: Option<Session> = None;
     let mut proved = Proved::default();
+    let mut retry = Retry::with_most("the fence", Duration::from_secs(1));
     while !stop.is_cancelled() {
         let pause = tokio::select! {
             () = stop.cancelled() => return Ok(()),
             round = round(context, &mut session, &mut proved, proof) => match round {
-                Ok(()) => IDLE,
+                Ok(()) => {
+                    retry.worked();
+                    IDLE
+                }
                 Err(e) if e.is_transient() => {
-                    tracing::warn!(error = %e, "the fence is tried again");
                     session = None;
-                    Duration::from_millis(500)
+                    retry.failed(|tries| tracing::warn!(error = %e, tries, "the fence is tried again"))
                 }
                 Err(e) => return Err(e),
             }

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
 use change::{Fold, Key};
 use mysql::control::lane::{self, Lane};
 use mysql::{Class, DbError};
 use plan::checked::TargetKind;
 use plan::sql::{Scopes, TargetSql};
-use service::Context;
+use service::{Context, Retry};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -162,19 +161,18 @@ impl LaneWorker {
         let sql = TargetSql::new(&plan, target, self.shared.context.database.control());
         let at = self.at.clone();
         let claim = Claim::Lane { at: &at, new };
-        let mut backoff = ExponentialBuilder::default()
-            .with_jitter()
-            .with_min_delay(Duration::from_millis(50))
-            .with_max_delay(Duration::from_secs(5))
-            .without_max_times()
-            .build();
+        let mut retry = Retry::new("a batch");
         let applied = loop {
             match self.once(&sql, &keys, &claim).await {
-                Ok(applied) => break applied,
+                Ok(applied) => {
+                    retry.worked();
+                    break applied;
+                }
                 Err(e) if e.is_transient() => {
                     self.shared.metrics.retries.fetch_add(1, Relaxed);
-                    tracing::warn!(target = %self.at.target, lane = self.at.lane, error = %e, "the batch is tried again");
-                    let pause = backoff.next().unwrap_or(Duration::from_secs(5));
+                    let pause = retry.failed(|tries| {
+                        tracing::warn!(target = %self.at.target, lane = self.at.lane, error = %e, tries, "the batch is tried again");
+                    });
                     tokio::select! {
                         () = self.stop.cancelled() => return Ok(()),
                         () = tokio::time::sleep(pause) => {}

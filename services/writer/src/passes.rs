@@ -10,6 +10,7 @@ use mysql::DbError;
 use mysql::control::lane::{self, Mode};
 use mysql::control::{applied, hold, pass};
 use plan::sql::TargetSql;
+use service::Retry;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -35,28 +36,37 @@ pub async fn run(
     mut throttled: Reasons,
     stop: CancellationToken,
 ) -> Result<(), WriterError> {
+    let mut retry = Retry::with_most("passes", HELP);
     while !stop.is_cancelled() {
+        let mut pause = LOOK;
         match next(&shared, &walks).await {
             Ok(Some((walk, until))) => {
                 let target = walk.target.clone();
                 let ended = lend(&shared, &walk, until, &mut throttled, &stop).await;
                 leave(&walks, walk).await;
                 match ended {
-                    Ok(Ended::Over) => continue,
+                    Ok(Ended::Over) => {
+                        retry.worked();
+                        continue;
+                    }
                     Ok(Ended::Taken) => tracing::info!(%target, "another process walks over it"),
                     Err(e) if e.is_transient() => {
-                        tracing::warn!(%target, error = %e, "the pass is interrupted and goes on");
+                        pause = retry.failed(|tries| {
+                            tracing::warn!(%target, error = %e, tries, "the pass is interrupted and goes on");
+                        });
                     }
                     Err(source) => return Err(WriterError::Pass { target, source }),
                 }
             }
-            Ok(None) => {}
-            Err(e) if e.is_transient() => tracing::warn!(error = %e, "cannot look for passes"),
+            Ok(None) => retry.worked(),
+            Err(e) if e.is_transient() => {
+                pause = retry.failed(|tries| tracing::warn!(error = %e, tries, "cannot look for passes"));
+            }
             Err(source) => return Err(WriterError::Pass { target: String::new(), source }),
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
     Ok(())
