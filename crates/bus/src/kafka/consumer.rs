@@ -17,7 +17,8 @@ use tokio::runtime::Handle;
 
 use super::failure;
 use super::inbox::{Duty, Inbox, Part};
-use super::offsets::Offsets;
+use super::offsets::{COMING_BACK, Offsets};
+use super::revive::{Revival, SILENCE};
 use crate::{BusError, Consumer, Event, Start};
 
 pub(super) struct Context {
@@ -96,12 +97,15 @@ impl KafkaConsumer {
         inbox: Arc<Inbox>,
         offsets: Offsets,
         group: String,
+        topic: Option<String>,
         start: Arc<dyn Start>,
     ) -> Result<Self, BusError> {
         let client = Arc::new(client);
         let handle = Handle::current();
         let consumer = Self { inbox: inbox.clone(), client: Arc::downgrade(&client) };
-        let poller = Poller { client, inbox, offsets, group, start, handle, paused: false };
+        let (revival, heard) = (Revival::default(), Instant::now());
+        let poller =
+            Poller { client, inbox, offsets, group, topic, start, handle, paused: false, revival, heard };
         std::thread::Builder::new().name("kafka-poll".to_owned()).spawn(move || poller.run()).map_err(
             |error| BusError::Broker {
                 doing: "start the polling thread",
@@ -157,6 +161,11 @@ struct Poller {
     start: Arc<dyn Start>,
     handle: Handle,
     paused: bool,
+    /// One of the topics, to ask for.
+    topic: Option<String>,
+    revival: Revival,
+    /// When the client last had a record, or was asked how it is.
+    heard: Instant,
 }
 
 impl Poller {
@@ -196,8 +205,15 @@ impl Poller {
         self.mind_the_room()?;
         let wait = Duration::from_millis(if self.inbox.is_moving() { 10 } else { 100 });
         match self.client.poll(wait) {
-            None => Ok(()),
+            None => {
+                if self.heard.elapsed() >= SILENCE {
+                    self.heard = Instant::now();
+                    self.revival.look(self.client.client(), self.topic.as_deref(), self.offsets.brokers());
+                }
+                Ok(())
+            }
             Some(Ok(message)) => {
+                self.heard = Instant::now();
                 let partition = u32::try_from(message.partition()).expect("Kafka's partitions begin at 0");
                 let offset = u64::try_from(message.offset()).expect("Kafka's offsets begin at 0");
                 let payload = Bytes::copy_from_slice(message.payload().unwrap_or_default());
@@ -243,6 +259,7 @@ impl Poller {
                 self.offsets.check(&held)?;
                 Err(failure::broker("read", error))
             }
+            _ if failure::is_missing(code) => self.is_there(error),
             // The thread was starved; librdkafka joins the group again.
             Code::PollExceeded => {
                 tracing::warn!(group = self.group, "polling was late, joining the group again");
@@ -254,6 +271,22 @@ impl Poller {
             }
             _ => Err(failure::broker("poll", error)),
         }
+    }
+
+    /// A topic that was there when we subscribed: a broker that is starting does not know it yet.
+    fn is_there(&self, error: &KafkaError) -> Result<(), BusError> {
+        for ((topic, _), _) in self.inbox.held() {
+            loop {
+                match self.offsets.partitions(&topic) {
+                    Ok(Some(_)) => break,
+                    Err(BusError::Broker { transient: true, .. }) if !self.inbox.stopped() => {
+                        std::thread::sleep(Duration::from_millis(200));
+                    }
+                    _ => return Err(failure::topic("poll", &topic, error)),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Finds out where the partitions start, beside the polling.
@@ -273,9 +306,6 @@ impl Drop for Poller {
         self.inbox.stop();
     }
 }
-
-/// How long a broker is asked for the ends of its logs before that is an error.
-const COMING_BACK: Duration = Duration::from_secs(60);
 
 async fn starts(
     parts: Vec<Part>,

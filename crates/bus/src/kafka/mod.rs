@@ -8,6 +8,7 @@ mod consumer;
 mod failure;
 mod inbox;
 mod offsets;
+mod revive;
 mod settings;
 
 use std::collections::HashMap;
@@ -20,12 +21,14 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::future_producer::OwnedDeliveryResult;
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
 
 use crate::{Bus, BusError, Consumer, Record, Start, TopicSpec};
 use consumer::{Context, KafkaConsumer};
 use inbox::{Inbox, Part};
 use offsets::Offsets;
+use revive::{Revival, SILENCE};
 pub use settings::{BadSettings, Settings};
 
 /// Between two looks at a full queue of the producer, and at topics that are being made.
@@ -37,6 +40,7 @@ const CREATION_PATIENCE: Duration = Duration::from_secs(60);
 pub struct Kafka {
     settings: Settings,
     producer: FutureProducer<Logged>,
+    revival: Arc<Revival>,
     offsets: Offsets,
     /// Topics that are known to exist, with their number of partitions.
     known: Arc<Mutex<HashMap<String, u32>>>,
@@ -48,7 +52,7 @@ impl Kafka {
         let producer = FutureProducer::from_config_and_context(&settings.producer(), Logged)
             .map_err(|error| failure::broker("make a Kafka producer", &error))?;
         let offsets = Offsets::new(&settings)?;
-        Ok(Self { settings, producer, offsets, known: Arc::default() })
+        Ok(Self { settings, producer, revival: Arc::default(), offsets, known: Arc::default() })
     }
 
     /// Runs a question that blocks.
@@ -99,6 +103,26 @@ impl Kafka {
             return Err(BusError::TooLarge { topic: record.topic.clone(), bytes, limit });
         }
         Ok(())
+    }
+
+    /// The broker's answer, for as long as it takes.
+    async fn delivered(
+        &self,
+        mut delivery: DeliveryFuture,
+        topic: &str,
+    ) -> Result<OwnedDeliveryResult, BusError> {
+        loop {
+            match tokio::time::timeout(SILENCE, &mut delivery).await {
+                Ok(answer) => return answer.map_err(|_| BusError::Closed),
+                Err(_) => {
+                    let (own, topic) = (self.clone(), topic.to_owned());
+                    let look = move || {
+                        own.revival.look(own.producer.client(), Some(&topic), own.settings.brokers());
+                    };
+                    tokio::task::spawn_blocking(look).await.map_err(|_| BusError::Closed)?;
+                }
+            }
+        }
     }
 
     fn refused(&self, record: &Record, error: &KafkaError) -> BusError {
@@ -198,7 +222,7 @@ impl Bus for Kafka {
             }
         }
         for (delivery, record) in sent {
-            let answer = delivery.await.map_err(|_| BusError::Closed)?;
+            let answer = self.delivered(delivery, &record.topic).await?;
             answer.map_err(|(error, _)| self.refused(&record, &error))?;
         }
         Ok(())
@@ -221,7 +245,14 @@ impl Bus for Kafka {
         .map_err(|error| failure::broker("make a Kafka consumer", &error))?;
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         client.subscribe(&topics).map_err(|error| failure::broker("subscribe", &error))?;
-        let consumer = KafkaConsumer::start(client, inbox, self.offsets.clone(), group.to_owned(), start)?;
+        let consumer = KafkaConsumer::start(
+            client,
+            inbox,
+            self.offsets.clone(),
+            group.to_owned(),
+            topics.first().map(|&topic| topic.to_owned()),
+            start,
+        )?;
         Ok(Box::new(consumer))
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _, DefaultConsumerContext};
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -11,10 +11,13 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::consumer::list;
 use super::failure;
 use super::inbox::Part;
+use super::revive::Revival;
 use super::settings::Settings;
 use crate::BusError;
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a broker that has come back is given to know its topics, which it learns one after the other, and the ends of its logs.
+pub(super) const COMING_BACK: Duration = Duration::from_secs(60);
 
 /// Clones share their connections.
 #[derive(Clone)]
@@ -25,21 +28,59 @@ pub(super) struct Offsets {
 struct Shared {
     settings: Settings,
     /// Of no group.
-    client: BaseConsumer,
+    client: Asker,
     /// One per group whose committed offsets were asked for; they never join it.
-    groups: Mutex<HashMap<String, Arc<BaseConsumer>>>,
+    groups: Mutex<HashMap<String, Arc<Asker>>>,
+    /// Topics that have been seen, and since when one of them is missing.
+    seen: Mutex<HashMap<String, Option<Instant>>>,
+}
+
+struct Asker {
+    client: BaseConsumer,
+    revival: Revival,
+}
+
+impl Asker {
+    /// Errors of the connection wait in its queue: they are said again by the question itself.
+    fn ready(&self) -> &BaseConsumer {
+        while self.client.poll(Duration::ZERO).is_some() {}
+        &self.client
+    }
+
+    fn revive(&self, settings: &Settings) {
+        self.revival.revive(self.client.client(), settings.brokers());
+    }
 }
 
 impl Offsets {
     pub fn new(settings: &Settings) -> Result<Self, BusError> {
         let client = create(settings, None)?;
-        Ok(Self { shared: Arc::new(Shared { settings: settings.clone(), client, groups: Mutex::default() }) })
+        let settings = settings.clone();
+        let shared = Shared { settings, client, groups: Mutex::default(), seen: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    pub fn brokers(&self) -> &str {
+        self.shared.settings.brokers()
     }
 
     fn client(&self) -> &BaseConsumer {
-        // Errors of the connection wait in its queue: they are said again by the question itself.
-        while self.shared.client.poll(Duration::ZERO).is_some() {}
-        &self.shared.client
+        self.shared.client.ready()
+    }
+
+    /// Notes that a topic is there, or is not.
+    fn note(&self, topic: &str, is_there: bool) -> Result<(), BusError> {
+        let mut seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_there {
+            seen.insert(topic.to_owned(), None);
+            return Ok(());
+        }
+        let Some(since) = seen.get_mut(topic) else { return Ok(()) };
+        if since.get_or_insert_with(Instant::now).elapsed() < COMING_BACK {
+            let reason = format!("{topic} is not known just now");
+            return Err(BusError::Broker { doing: "ask for a topic", reason, transient: true });
+        }
+        Ok(())
     }
 
     /// The number of partitions; `None` if there is no such topic.
@@ -47,18 +88,20 @@ impl Offsets {
         let metadata = self
             .client()
             .fetch_metadata(Some(topic), PATIENCE)
+            .inspect_err(|_| self.shared.client.revive(&self.shared.settings))
             .map_err(|error| failure::broker("ask for a topic", &error))?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
-            return Ok(None);
+            return self.note(topic, false).map(|()| None);
         };
         match found.error().map(Code::from) {
-            Some(code) if failure::is_missing(code) => Ok(None),
+            Some(code) if failure::is_missing(code) => self.note(topic, false).map(|()| None),
             Some(code) => Err(BusError::Broker {
                 doing: "ask for a topic",
                 reason: format!("{topic}: {code}"),
                 transient: failure::is_transient(code),
             }),
             None => {
+                self.note(topic, true)?;
                 Ok(Some(u32::try_from(found.partitions().len()).expect("Kafka counts partitions in 32 bits")))
             }
         }
@@ -91,9 +134,16 @@ impl Offsets {
             Err(error) => Err(failure::topic("ask for offsets", &parts[0].0, &error)),
         };
         if found.is_err() {
+            self.shared.client.revive(&self.shared.settings);
             self.look_anew(parts);
         }
-        found
+        match found {
+            Err(BusError::NoTopic(topic)) => {
+                self.note(&topic, false)?;
+                Err(BusError::NoTopic(topic))
+            }
+            found => found,
+        }
     }
 
     /// What the client has kept of the leaders may be of before a broker's crash, and it keeps it for minutes.
@@ -123,9 +173,11 @@ impl Offsets {
                 }
             }
         };
-        while client.poll(Duration::ZERO).is_some() {}
         let wanted: Vec<_> = parts.iter().map(|part| (part.clone(), Offset::Invalid)).collect();
-        let answer = client.committed_offsets(list(&wanted)?, PATIENCE);
+        let answer = client.ready().committed_offsets(list(&wanted)?, PATIENCE);
+        if answer.is_err() {
+            client.revive(&self.shared.settings);
+        }
         let answer = answer.map_err(|error| failure::broker("ask for committed offsets", &error))?;
         in_order(parts, &answer, Some(0))
     }
@@ -161,9 +213,10 @@ impl Offsets {
     }
 }
 
-fn create(settings: &Settings, group: Option<&str>) -> Result<BaseConsumer, BusError> {
+fn create(settings: &Settings, group: Option<&str>) -> Result<Asker, BusError> {
     let client = settings.consumer(group).create_with_context(DefaultConsumerContext);
-    client.map_err(|error| failure::broker("make a Kafka client", &error))
+    let client = client.map_err(|error| failure::broker("make a Kafka client", &error))?;
+    Ok(Asker { client, revival: Revival::default() })
 }
 
 fn in_order(parts: &[Part], answer: &TopicPartitionList, none: Option<u64>) -> Result<Vec<u64>, BusError> {

@@ -162,6 +162,11 @@ impl Settings {
         config
     }
 
+    /// `host:port`, separated by commas.
+    pub(super) fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
     pub(super) fn consumer(&self, group: Option<&str>) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
